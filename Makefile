@@ -1,0 +1,49 @@
+# make run · make test · make check · make bench: each does its own set-up.
+.PHONY: run test check format bench clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+help:
+	@echo "make run    the guide's backend and a receiver, with a first webhook delivered"
+	@echo "make test   all tests"
+	@echo "make check  format, lint, types, arrows"
+	@echo "make bench  the benchmarks, one table"
+
+# One virtual environment, two stamps: running needs less than testing.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(f"Hookline needs Python 3.11 or newer, this is {sys.version.split()[0]}: try make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[backend]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	@touch $(VENV)/run.stamp $@
+
+run: $(VENV)/run.stamp
+	@$(BIN)/python backend/demo.py
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

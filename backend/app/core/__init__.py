@@ -1,0 +1,1 @@
+"""What the whole application shares: its webhooks."""

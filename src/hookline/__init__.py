@@ -1,0 +1,56 @@
+"""Hookline: outbound webhooks for Python applications.
+
+When something happens in your application, the systems outside hear of it: signed, once it is
+committed, for certain, and without one bad receiver hurting the rest.
+
+    webhooks = Webhooks(events=WebhookEvent)
+    webhooks.register("https://example.com/webhook", ["customer.created"], secret="…")
+    await webhooks.trigger("customer.created", {"id": "123"}, session=session)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hookline._app import Webhooks
+    from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
+    from hookline._domain.endpoint import Endpoint
+    from hookline._engine.receipt import Receipt
+    from hookline._settings import Settings
+    from hookline.errors import HooklineError
+
+__version__ = "0.1.0"
+__all__ = [
+    "Attempt",
+    "DeliveryState",
+    "DeliveryStatus",
+    "Endpoint",
+    "HooklineError",
+    "Receipt",
+    "Settings",
+    "Webhooks",
+]
+
+# Loaded on first use, so that `import hookline.receiver` stays standard library only and
+# `import hookline` costs nothing before something is triggered.
+_HOMES = {
+    "Attempt": "hookline._domain.delivery",
+    "DeliveryState": "hookline._domain.delivery",
+    "DeliveryStatus": "hookline._domain.delivery",
+    "Endpoint": "hookline._domain.endpoint",
+    "HooklineError": "hookline.errors",
+    "Receipt": "hookline._engine.receipt",
+    "Settings": "hookline._settings",
+    "Webhooks": "hookline._app",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hookline' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

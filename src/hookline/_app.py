@@ -1,0 +1,441 @@
+"""The façade: class Webhooks. The only place that names concrete adapters."""
+
+import asyncio
+import atexit
+import logging
+import os
+import secrets as random_secrets
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import sqlalchemy as sa
+
+from hookline._domain import headers as header_policy
+from hookline._domain import ids, retry
+from hookline._domain import url as url_parser
+from hookline._domain.delivery import Attempt, DeliveryStatus
+from hookline._domain.endpoint import Catalogue, Endpoint
+from hookline._domain.envelope import envelope
+from hookline._domain.signature import check_secret, secret_from
+from hookline._engine.clock import SystemClock
+from hookline._engine.engine import Engine
+from hookline._engine.publish import new_message
+from hookline._engine.receipt import Receipt
+from hookline._engine.service import Home
+from hookline._observe.logs import LogObserver
+from hookline._ports import Clock
+from hookline._sending.sender import CurlSender
+from hookline._settings import Settings
+from hookline._storage.sqlite.engine import create_engine
+from hookline._storage.sqlite.queue import SqliteQueue
+from hookline._storage.store import LEFT_FILE, SqlStore
+from hookline._webhooks_file import Declaration, read
+from hookline.errors import EndpointNotFound, InvalidInput, InvalidSettings, InvalidWebhooksFile
+
+log = logging.getLogger("hookline")
+T = TypeVar("T")
+
+MAX_TIMEOUT = 30.0
+MAX_IDEMPOTENCY_KEY = 256
+
+
+class Webhooks:
+    """Outbound webhooks of one application.
+
+    `events` is the catalogue: an Enum class or names; without it any well-formed event type is
+    accepted. Other arguments are settings (see `Settings`), `database=` first among them. Nothing
+    is opened before the first `init`, `start` or `trigger`.
+    """
+
+    def __init__(
+        self,
+        *,
+        events: type[Enum] | Iterable[str | Enum] | None = None,
+        database: str | None = None,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+        **overrides: Any,
+    ) -> None:
+        """Raises InvalidSettings when a setting cannot be used."""
+        if settings is not None and (database is not None or overrides):
+            raise InvalidSettings("settings: give either a Settings object or single settings")
+        self.settings = settings or Settings.load(database=database, **overrides)
+        self._path = _sqlite_path(self.settings.database)
+        self._catalogue = Catalogue(events)
+        self._clock = clock or SystemClock()
+        self._declared: dict[str, Endpoint] = {}
+        self._pending: dict[str, Endpoint] = {}
+        self._declaring = threading.Lock()  # guards the two dicts, held for moments only
+        self._starting = threading.RLock()  # guards home and engine, held while they start or stop
+        self._home: Home | None = None
+        self._engine: Engine | None = None
+        self._pid = 0
+
+    # declaring -----------------------------------------------------------------------------
+
+    def register(
+        self,
+        url: str,
+        events: Iterable[str | Enum],
+        secret: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        description: str = "",
+        retry_schedule: Sequence[float] | None = None,
+        timeout: float | None = None,
+    ) -> Endpoint:
+        """Declare an endpoint. The same URL again updates it, also over restarts and processes.
+
+        Callable at import time, before any loop or database, and inside a running loop; what was
+        declared is stored before the next message is routed. `events` are event types, prefixes
+        such as `customer.*`, or `*`. `retry_schedule` are delays in seconds before each attempt,
+        `timeout` seconds for one attempt (1 to 30). Raises InvalidUrl, InvalidHeader,
+        InvalidSecret, UnknownEventType or InvalidInput; nothing is declared then.
+        """
+        declared = self._endpoint(
+            url, events, secret, headers, description, retry_schedule, timeout, "code"
+        )
+        self._declare([declared])
+        return declared
+
+    def _endpoint(
+        self,
+        url: str,
+        events: Iterable[str | Enum],
+        secret: str | None,
+        headers: Mapping[str, str] | None,
+        description: str,
+        retry_schedule: Sequence[float] | None,
+        timeout: float | None,
+        source: str,
+    ) -> Endpoint:
+        if timeout is not None and not 1 <= timeout <= MAX_TIMEOUT:
+            raise InvalidInput(f"timeout: {timeout} is not between 1 and {MAX_TIMEOUT:g} seconds")
+        return Endpoint(
+            url=str(url_parser.parse(url)),
+            events=self._catalogue.subscriptions(events),
+            secret=None if secret is None else check_secret(secret),
+            headers=header_policy.check(headers or {}),
+            description=description,
+            retry_schedule=None if retry_schedule is None else retry.check(retry_schedule),
+            timeout=timeout,
+            source=source,
+        )
+
+    def _declare(self, endpoints: Iterable[Endpoint]) -> None:
+        with self._declaring:
+            for declared in endpoints:
+                self._declared[declared.url] = declared
+                self._pending[declared.url] = declared
+        engine, home = self._engine, self._home
+        if engine is not None and home is not None:
+            home.run(self._flush(engine))
+
+    async def _flush(self, engine: Engine) -> None:
+        """Store what was declared since the last flush. Runs on the engine's loop."""
+        with self._declaring:
+            pending, self._pending = self._pending, {}
+        if not pending:
+            return
+        try:
+            await engine.declare(pending.values())
+        except BaseException:
+            with (
+                self._declaring
+            ):  # not stored: the next trigger tries again, newer declarations win
+                self._pending = {**pending, **self._pending}
+            raise
+
+    # starting and stopping -----------------------------------------------------------------
+
+    def init(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Load the webhooks file and start delivering, as the guide's startup event does.
+
+        The file is `path`, else `HOOKLINE_WEBHOOKS_FILE`, else `./webhooks.json`. A missing one is
+        fine and said in the log; a wrong one raises InvalidWebhooksFile with file, position and
+        reason, and nothing is started. Endpoints that left the file are disabled, not deleted.
+        Returns when the database is open and the endpoints are stored.
+        """
+        file = Path(path if path is not None else self.settings.webhooks_file)
+        declarations = read(file)
+        if declarations is None:
+            log.info("No webhooks file at %s: endpoints come from code and database", file)
+        found = [self._from_file(file, d) for d in declarations or ()]
+        self._declare(found)
+        engine = self._start()
+        if declarations is not None and self._home is not None:
+            self._home.run(self._retire(engine, file, [e.url for e in found])).result()
+            log.info("%d webhooks loaded from %s", len(found), file)
+
+    def _from_file(self, file: Path, d: Declaration) -> Endpoint:
+        try:
+            return self._endpoint(
+                d.url,
+                d.events,
+                d.secret,
+                d.headers,
+                d.description,
+                d.retry_schedule,
+                d.timeout,
+                "file",
+            )
+        except InvalidInput as error:
+            raise InvalidWebhooksFile(f"{file}: webhooks[{d.position}].{error}") from error
+
+    async def _retire(self, engine: Engine, file: Path, keep: list[str]) -> None:
+        now = engine.clock.now()
+        for url in await engine.store.retire(engine.app, "file", keep, LEFT_FILE, now):
+            log.warning(
+                "Endpoint %s is no longer in %s: disabled, its webhooks are held", url, file
+            )
+
+    async def start(self) -> None:
+        """Start the engine without loading a file. Safe to call twice."""
+        await asyncio.to_thread(self._start)
+
+    def _start(self) -> Engine:
+        """Start the engine in this process unless it runs; return it with declarations stored."""
+        with self._starting:
+            if self._engine is None or self._pid != os.getpid():
+                self._engine = self._home = None  # a fork has the objects but not the threads
+                self._open()
+            engine, home = self._engine, self._home
+        if engine is None or home is None:
+            raise RuntimeError("unreachable")
+        if self._pending:
+            home.run(self._flush(engine)).result()
+        return engine
+
+    def _open(self) -> None:
+        home = Home(_new_loop)
+        home.start()
+        try:
+            engine = home.run(self._build()).result()
+        except BaseException:
+            home.stop()
+            raise
+        if self._pid == 0:
+            atexit.register(self.close)
+        self._home, self._engine, self._pid = home, engine, os.getpid()
+
+    async def _build(self) -> Engine:
+        settings = self.settings
+        engine = Engine(
+            store=SqlStore(create_engine(self._path)),
+            queue=SqliteQueue(self._path, response_kept=settings.response_kept),
+            sender=CurlSender(response_limit=settings.response_limit),
+            clock=self._clock,
+            observer=LogObserver(),
+            settings=settings,
+        )
+        await engine.start()
+        try:
+            await self._flush(engine)
+            await engine.deliver()
+        except BaseException:
+            await engine.stop()
+            raise
+        return engine
+
+    async def stop(self) -> None:
+        """Stop gracefully: finish what is in flight (`stop_timeout` at most), give back the rest.
+
+        Safe to call twice; a later `trigger` starts again.
+        """
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """`stop` for code without an event loop. Also runs when the interpreter exits."""
+        with self._starting:
+            engine, home = self._engine, self._home
+            self._engine = self._home = None
+            if engine is None or home is None or self._pid != os.getpid():
+                return
+            if engine.worker.in_flight:
+                log.info("Finishing %d deliveries in flight", engine.worker.in_flight)
+            try:
+                home.run(engine.stop()).result()
+            finally:
+                home.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    # publishing ----------------------------------------------------------------------------
+
+    async def trigger(
+        self,
+        event: str | Enum,
+        data: Any,
+        metadata: Any = None,
+        *,
+        session: Any = None,
+        idempotency_key: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> Receipt:
+        """Publish an event. Returns once it is committed, long before it is delivered.
+
+        `data` and `metadata` are objects: dicts, pydantic models or dataclasses. With `session=`
+        (a SQLAlchemy Session or AsyncSession on the same database) the event becomes part of the
+        caller's transaction: sent when it commits, never when it rolls back. `idempotency_key`
+        (1 to 256 characters) makes a repeat within 24 hours a no-op. `timestamp` is when the event
+        happened, now by default. Raises UnknownEventType, InvalidPayload, PayloadTooLarge,
+        IdempotencyConflict, SessionMismatch or StorageError; nothing is published then.
+        """
+        event_type = self._catalogue.event_type(event)
+        if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_IDEMPOTENCY_KEY:
+            raise InvalidInput(f"idempotency_key: expected 1 to {MAX_IDEMPOTENCY_KEY} characters")
+        now = self._clock.now()
+        created_at = now if timestamp is None else _milliseconds(timestamp)
+        limit = self.settings.payload_limit
+        body = envelope(event_type, data, created_at, metadata, limit=limit)
+        for note in body.notes:
+            log.warning("Event %s: %s", event_type, note)
+        engine = await self._running(session)
+        message = new_message(
+            engine.app,
+            event_type,
+            body,
+            created_at=created_at,
+            now=now,
+            idempotency_key=idempotency_key,
+        )
+        if session is not None:
+            key = await engine.join(session, message)
+        else:
+            key = await engine.publisher.publish(message)
+        return Receipt(
+            ids.encode(ids.MESSAGE, key), event_type, key != message.key, self._waiter(key)
+        )
+
+    async def _running(self, session: Any) -> Engine:
+        """Return the engine, started when nobody did, with declarations stored."""
+        engine = self._engine
+        if engine is None or self._pid != os.getpid():
+            return await asyncio.to_thread(self._start)
+        if self._pending and session is None:
+            await self._on_home(self._flush(engine))
+        return engine
+
+    def _waiter(self, key: bytes) -> Callable[[float], Coroutine[Any, Any, list[DeliveryStatus]]]:
+        async def wait(timeout: float) -> list[DeliveryStatus]:
+            engine = await self._running(None)
+            return await self._on_home(engine.delivered(key, timeout))
+
+        return wait
+
+    async def _on_home(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        home = self._home
+        if home is None:
+            coroutine.close()
+            raise RuntimeError("the engine was stopped meanwhile")
+        return await asyncio.wrap_future(home.run(coroutine))
+
+    # looking after endpoints ---------------------------------------------------------------
+
+    async def endpoints(self) -> list[Endpoint]:
+        """Return every endpoint, oldest first: from code, file and API, disabled ones too."""
+        engine = await self._running(None)
+        return await self._on_home(engine.store.endpoints(engine.app))
+
+    async def endpoint(self, url_or_id: str) -> Endpoint:
+        """Return one endpoint by id (`ep_…`) or URL; raise EndpointNotFound."""
+        for found in await self.endpoints():
+            if url_or_id in (found.id, found.url):
+                return found
+        raise EndpointNotFound(f"no endpoint {url_or_id!r}; see Webhooks.endpoints()")
+
+    async def rotate_secret(
+        self,
+        endpoint: str | Endpoint,
+        secret: str | None = None,
+        *,
+        overlap: timedelta = timedelta(hours=24),
+    ) -> str:
+        """Give an endpoint a new signing secret and return it: shown once, `whsec_…` unless given.
+
+        During the overlap both secrets sign: `webhook-signature` carries both, newest first, and
+        `X-Webhook-Signature` stays with the old one until the overlap ends. `overlap` of zero ends
+        an overlap at once.
+        """
+        new = secret_from(random_secrets.token_bytes(24)) if secret is None else secret
+        check_secret(new)
+        key = await self._endpoint_key(endpoint)
+        engine = await self._running(None)
+        now = engine.clock.now()
+        until = now + round(overlap.total_seconds() * 1000)
+        await self._on_home(engine.store.rotate_secret(key, new, until, now))
+        return new
+
+    async def disable(self, endpoint: str | Endpoint, reason: str) -> None:
+        """Hold an endpoint's deliveries from now on. Nothing is lost: see `enable`."""
+        key = await self._endpoint_key(endpoint)
+        engine = await self._running(None)
+        await self._on_home(engine.store.disable(key, reason, engine.clock.now()))
+
+    async def enable(self, endpoint: str | Endpoint) -> int:
+        """Enable an endpoint and send what was held meanwhile; return how many deliveries."""
+        key = await self._endpoint_key(endpoint)
+        engine = await self._running(None)
+        held = await self._on_home(engine.store.enable(key, engine.clock.now()))
+        engine.ring()
+        return held
+
+    async def attempts(self, message_id: str) -> list[Attempt]:
+        """Return the log of a message, oldest attempt first; empty for an unknown message."""
+        key = ids.decode(ids.MESSAGE, message_id)
+        if key is None:
+            raise InvalidInput(f"message_id: {message_id!r} is not a message id (msg_…)")
+        engine = await self._running(None)
+        return await self._on_home(engine.store.attempts(key))
+
+    async def _endpoint_key(self, endpoint: str | Endpoint) -> bytes:
+        wanted = (endpoint.id or endpoint.url) if isinstance(endpoint, Endpoint) else endpoint
+        key = ids.decode(ids.ENDPOINT, (await self.endpoint(wanted)).id or "")
+        if key is None:
+            raise EndpointNotFound(f"no endpoint {wanted!r}")
+        return key
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's loop where it is installed, asyncio's otherwise."""
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _sqlite_path(database: str) -> str:
+    """Return the file behind a SQLite URL, absolute so that a later chdir changes nothing."""
+    try:
+        url = sa.make_url(database)
+    except sa.exc.ArgumentError:
+        raise InvalidSettings(
+            f"database: {database!r} is not a SQLAlchemy URL; expected sqlite:///path/to/file.db"
+        ) from None
+    if url.get_backend_name() != "sqlite":
+        raise InvalidSettings(
+            f"database: {url.get_backend_name()} is not supported by this version; "
+            "expected sqlite:///path/to/file.db"
+        )
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        raise InvalidSettings(
+            "database: SQLite in memory cannot keep an event for certain; "
+            "expected sqlite:///path/to/file.db"
+        )
+    return str(Path(url.database).resolve())
+
+
+def _milliseconds(moment: datetime) -> int:
+    if moment.tzinfo is None:
+        raise InvalidInput("timestamp: has no time zone; use datetime.now(UTC)")
+    return round(moment.astimezone(UTC).timestamp() * 1000)

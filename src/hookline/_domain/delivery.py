@@ -1,0 +1,230 @@
+"""One delivery: its states, what an answer means, and what happens next."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from hookline._domain import retry
+
+
+class DeliveryState(StrEnum):
+    """The states people see. How they are stored is the store's business."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SUCCEEDED = "succeeded"
+    EXHAUSTED = "exhausted"
+    HELD = "held"
+    CANCELED = "canceled"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self not in (DeliveryState.PENDING, DeliveryState.SENDING)
+
+
+TRANSITIONS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
+    DeliveryState.PENDING: frozenset({DeliveryState.SENDING}),
+    DeliveryState.SENDING: frozenset(
+        {
+            DeliveryState.SUCCEEDED,
+            DeliveryState.PENDING,
+            DeliveryState.EXHAUSTED,
+            DeliveryState.HELD,
+            DeliveryState.CANCELED,
+        }
+    ),
+    DeliveryState.SUCCEEDED: frozenset({DeliveryState.PENDING}),
+    DeliveryState.EXHAUSTED: frozenset({DeliveryState.PENDING}),
+    DeliveryState.HELD: frozenset({DeliveryState.PENDING}),
+    DeliveryState.CANCELED: frozenset(),
+}
+"""From each state to those it may leave to; the diagram in the docs is drawn from this."""
+
+
+class Failure(StrEnum):
+    """Why an attempt failed: the error class in the log."""
+
+    STATUS = "status"
+    REDIRECT = "redirect"
+    CONNECT_TIMEOUT = "connect_timeout"
+    TIMEOUT = "timeout"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    RESET = "reset"
+    PROTOCOL = "protocol"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of an attempt went: microseconds since its start, 0 where not reached."""
+
+    dns: int = 0
+    connect: int = 0
+    tls: int = 0
+    first_byte: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came back from one request: a status, or a failure before there was one."""
+
+    status: int | None = None
+    failure: Failure | None = None
+    detail: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    timings: Timings = field(default_factory=Timings)
+    peer: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the answer was a success: 200 to 299, nothing else."""
+        return self.failure is None
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of an answer's header; `name` in lower case."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a delivery after an attempt. Made by the named constructors only."""
+
+    state: DeliveryState
+    next_attempt_at: int | None = None
+    reason: str = ""
+    disable_endpoint: str | None = None
+
+    @classmethod
+    def succeeded(cls) -> "Decision":
+        """A 2xx came back."""
+        return cls(DeliveryState.SUCCEEDED)
+
+    @classmethod
+    def retry(cls, at: int, reason: str) -> "Decision":
+        """Try again at `at` (Unix ms)."""
+        return cls(DeliveryState.PENDING, at, reason)
+
+    @classmethod
+    def exhausted(cls, reason: str) -> "Decision":
+        """It was the last attempt."""
+        return cls(DeliveryState.EXHAUSTED, None, reason)
+
+    @classmethod
+    def canceled(cls, reason: str) -> "Decision":
+        """The receiver wants no more of this delivery."""
+        return cls(DeliveryState.CANCELED, None, reason)
+
+    @classmethod
+    def held(cls, reason: str, *, disable_endpoint: str | None = None) -> "Decision":
+        """Keep it until the endpoint is enabled again."""
+        return cls(DeliveryState.HELD, None, reason, disable_endpoint)
+
+
+GONE = 410
+RETRY_AFTER_STATUSES = frozenset({429, 502, 503, 504})
+MAX_RETRY_AFTER = 24 * 3600
+"""Seconds: a receiver cannot push its webhooks further away than a day."""
+
+
+def decide(
+    outcome: Outcome, *, attempts: int, schedule: Sequence[float], now: int, spread: float
+) -> Decision:
+    """Return what happens after the `attempts`-th attempt ended with `outcome`.
+
+    `now` in Unix milliseconds; `spread` from -1 to 1 moves a retry within the jitter.
+    """
+    if outcome.ok:
+        return Decision.succeeded()
+    reason = describe(outcome)
+    wish = (outcome.header("webhook-delivery") or "").strip().lower()
+    if outcome.status == GONE:
+        return Decision.held(reason, disable_endpoint="the receiver answered 410 Gone")
+    if wish == "disable":
+        why = "the receiver answered webhook-delivery: disable"
+        return Decision.held(reason, disable_endpoint=why)
+    if wish == "abort-message":
+        return Decision.canceled("the receiver answered webhook-delivery: abort-message")
+    delay = retry.delay_after(schedule, attempts, spread)
+    if delay is None:
+        return Decision.exhausted(reason)
+    return Decision.retry(now + max(delay, _retry_after(outcome, now)), reason)
+
+
+def _retry_after(outcome: Outcome, now: int) -> int:
+    """Return the milliseconds the receiver asks for (RFC 9110 §10.2.3), 0 when it does not."""
+    text = outcome.header("retry-after") if outcome.status in RETRY_AFTER_STATUSES else None
+    if text is None:
+        return 0
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(int(text[:10]), MAX_RETRY_AFTER) * 1000
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return 0
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return min(max(0, round(when.timestamp() * 1000) - now), MAX_RETRY_AFTER * 1000)
+
+
+_WORDS = {
+    Failure.CONNECT_TIMEOUT: "Connection timeout",
+    Failure.TIMEOUT: "Request timeout",
+    Failure.DNS: "Name could not be resolved",
+    Failure.CONNECT: "Connection refused or unreachable",
+    Failure.TLS: "TLS error",
+    Failure.RESET: "Connection closed by the receiver",
+    Failure.PROTOCOL: "Malformed answer",
+    Failure.OTHER: "Transfer failed",
+}
+
+
+def describe(outcome: Outcome) -> str:
+    """Return the failure in words, as the log line ends: `Connection timeout`, `HTTP 503`."""
+    if outcome.failure is None:
+        return f"HTTP {outcome.status}"
+    if outcome.failure is Failure.STATUS:
+        return f"HTTP {outcome.status}"
+    if outcome.failure is Failure.REDIRECT:
+        return f"HTTP {outcome.status} (redirects are not followed)"
+    words = _WORDS[outcome.failure]
+    return f"{words} ({outcome.detail})" if outcome.detail else words
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One HTTP request in the log, and the state it left its delivery in."""
+
+    id: str
+    message_id: str
+    endpoint_id: str
+    number: int
+    url: str
+    started_at: datetime
+    state: DeliveryState
+    status: int | None
+    failure: str | None
+    detail: str
+    response_headers: tuple[tuple[str, str], ...]
+    response_body: bytes
+    timings: Timings
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStatus:
+    """Where one message stands at one endpoint."""
+
+    endpoint_id: str
+    url: str
+    state: DeliveryState
+    attempts: int
+    next_attempt_at: datetime | None = None
+    last_status: int | None = None
+    last_error: str | None = None

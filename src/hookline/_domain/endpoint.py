@@ -1,0 +1,153 @@
+"""Endpoints: where webhooks go, and what they want to hear."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from functools import lru_cache
+
+from hookline._domain.signature import Signer
+from hookline.errors import InvalidInput, UnknownEventType
+
+_EVENT_TYPE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_SUBSCRIPTION = re.compile(r"\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?")
+MAX_EVENT_TYPE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint as people see it. The secret and the headers' values are kept out of `repr`.
+
+    `id` is None for a declaration that is not stored yet. `events` holds event types, prefixes
+    such as `customer.*`, or `*`. `source` says where it comes from: `code`, `file` or `api`.
+    """
+
+    url: str
+    events: tuple[str, ...]
+    secret: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    description: str = ""
+    retry_schedule: tuple[float, ...] | None = None
+    timeout: float | None = None
+    source: str = "code"
+    id: str | None = None
+    disabled_at: datetime | None = None
+    disabled_reason: str | None = None
+
+    @property
+    def disabled(self) -> bool:
+        """Whether deliveries for it are held instead of sent."""
+        return self.disabled_at is not None
+
+    def wants(self, event_type: str) -> bool:
+        """Return whether one of its subscriptions matches the event type."""
+        return matches(self.events, event_type)
+
+
+def matches(subscriptions: Iterable[str], event_type: str) -> bool:
+    """Return whether a subscription is `*`, the type itself, or a prefix such as `customer.*`."""
+    return any(
+        s in ("*", event_type) or (s.endswith(".*") and event_type.startswith(s[:-1]))
+        for s in subscriptions
+    )
+
+
+def event_text(event: object) -> str:
+    """Return the text of an event type given as an Enum member or as text."""
+    value = event.value if isinstance(event, Enum) else event
+    if not isinstance(value, str):
+        raise InvalidInput(f"event: expected text or an Enum member, got {type(event).__name__}")
+    return value
+
+
+class Catalogue:
+    """The event types one `Webhooks` knows; an empty one accepts any well-formed name."""
+
+    def __init__(self, names: Iterable[object] | None = None) -> None:
+        """Take an Enum class or any iterable of members or text."""
+        self.bound = names is not None
+        self.names = tuple(dict.fromkeys(_well_formed(event_text(n)) for n in names or ()))
+        self._known = frozenset(self.names)
+
+    def event_type(self, event: object) -> str:
+        """Return the event type to trigger, or raise UnknownEventType with the nearest names."""
+        name = event_text(event)
+        if name in self._known:
+            return name
+        if self.bound:
+            raise UnknownEventType(self._unknown(name))
+        return _well_formed(name)
+
+    def subscriptions(self, events: Iterable[object]) -> tuple[str, ...]:
+        """Return the subscriptions of an endpoint as text, without repeats."""
+        if isinstance(events, str | Enum):
+            raise InvalidInput(f"events: expected a list, got the single value {events!r}")
+        names = tuple(dict.fromkeys(event_text(event) for event in events))
+        if not names:
+            raise InvalidInput("events: empty; name event types, a prefix ('customer.*') or '*'")
+        for name in names:
+            if not _SUBSCRIPTION.fullmatch(name) or len(name) > MAX_EVENT_TYPE:
+                raise InvalidInput(
+                    f"events: {name!r} is not an event type, a prefix such as 'customer.*' or '*'"
+                )
+            if self.bound and not any(matches((name,), known) for known in self.names):
+                raise UnknownEventType(self._unknown(name))
+        return names
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.names, n=3, cutoff=0.5)
+        hint = " or ".join(map(repr, near)) if near else f"one of {', '.join(self.names)}"
+        return f"unknown event type {name!r}; did you mean {hint}?"
+
+
+@lru_cache(maxsize=4096)
+def _well_formed(name: str) -> str:
+    if not _EVENT_TYPE.fullmatch(name) or len(name) > MAX_EVENT_TYPE:
+        raise InvalidInput(
+            f"event: {name!r} is not a valid event type: letters, digits, '_' and '-', separated "
+            f"by dots, at most {MAX_EVENT_TYPE} characters"
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class SigningSecret:
+    """One secret of an endpoint; `expires_at` (Unix ms) while it overlaps a newer one."""
+
+    text: str = field(repr=False)
+    expires_at: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Target:
+    """What sending to an endpoint needs, as of one revision of it. Shared by its deliveries.
+
+    `secrets` are newest first. `headers` are lines ready for the wire.
+    """
+
+    key: bytes
+    revision: int
+    url: str
+    header_lines: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[SigningSecret, ...] = field(default=(), repr=False)
+    retry_schedule: tuple[float, ...] | None = None
+    timeout: float | None = None
+    disabled_reason: str | None = None
+    _signer: Signer | None = field(default=None, repr=False)
+    _signer_until: int = -1
+
+    def signer(self, now: int) -> Signer | None:
+        """Return the signer of the secrets active at `now` (Unix ms), None for an unsigned one."""
+        if now >= self._signer_until:
+            active = active_secrets(self.secrets, now)
+            self._signer = Signer([s.text for s in active]) if active else None
+            ends = [s.expires_at for s in active if s.expires_at is not None]
+            self._signer_until = min(ends) if ends else 1 << 62
+        return self._signer
+
+
+def active_secrets(secrets: Sequence[SigningSecret], now: int) -> list[SigningSecret]:
+    """Return the secrets that sign at `now`, newest first."""
+    return [s for s in secrets if s.expires_at is None or s.expires_at > now]

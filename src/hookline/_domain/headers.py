@@ -1,0 +1,85 @@
+"""The policy for an endpoint's own headers: what may be sent beside ours."""
+
+import re
+from collections.abc import Mapping
+
+from hookline.errors import InvalidHeader
+
+MAX_VALUE = 4096
+MAX_TOTAL = 4096
+"""Bytes of one value, and of all names and values of an endpoint together."""
+
+# RFC 9110 §5.6.2 (token) and §5.5 (field values: visible ASCII, space and tab).
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+# fmt: off
+_NAMES = frozenset({
+    "accept-encoding", "age", "cache-control", "connection", "content-encoding",
+    "content-language", "content-length", "content-location", "content-type", "cookie", "expect",
+    "expires", "forwarded", "host", "keep-alive", "metadata", "metadata-flavor", "pragma", "te",
+    "traceparent", "tracestate", "trailer", "trailers", "transfer-encoding", "upgrade",
+    "user-agent", "warning",
+})
+# fmt: on
+_PREFIXES = (
+    "proxy-",
+    "x-forwarded-",
+    "webhook-",
+    "svix-",
+    "x-webhook-",
+    "x-aws-ec2-metadata-",
+    "x-amz-",
+    "x-amzn-",
+    "x-google",
+    "x-goog-",
+    "x-gfe",
+    "x-azure-",
+    "x-fd-",
+)
+
+
+def check(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers as a plain dict, or raise InvalidHeader naming the first bad one.
+
+    Values are never part of the message: they are credentials more often than not.
+    """
+    seen: dict[str, str] = {}
+    total = 0
+    for name, value in headers.items():
+        _check_name(name)
+        _check_value(name, value)
+        lower = name.lower()
+        if lower in seen:
+            raise InvalidHeader(f"header {name!r}: given twice (as {seen[lower]!r})")
+        seen[lower] = name
+        total += len(name) + len(value)
+    if total > MAX_TOTAL:
+        raise InvalidHeader(f"headers: {total} bytes in all, at most {MAX_TOTAL} are accepted")
+    return dict(headers)
+
+
+def _check_name(name: str) -> None:
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise InvalidHeader(
+            f"header {name!r}: a name is letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 token)"
+        )
+    lower = name.lower()
+    if lower in _NAMES or lower.startswith(_PREFIXES):
+        raise InvalidHeader(f"header {name!r}: is reserved and cannot be set by an endpoint")
+
+
+def _check_value(name: str, value: str) -> None:
+    if not isinstance(value, str):
+        raise InvalidHeader(f"header {name!r}: expected text, got {type(value).__name__}")
+    for character, label in (("\r", "CR"), ("\n", "LF"), ("\0", "NUL")):
+        if character in value:
+            raise InvalidHeader(
+                f"header {name!r}: the value contains a line break or NUL ({label})"
+            )
+    if not _VALUE.fullmatch(value):
+        raise InvalidHeader(f"header {name!r}: the value must be visible ASCII, spaces and tabs")
+    if value != value.strip():
+        raise InvalidHeader(f"header {name!r}: the value has leading or trailing white space")
+    if len(value) > MAX_VALUE:
+        raise InvalidHeader(f"header {name!r}: {len(value)} bytes, at most {MAX_VALUE}")

@@ -1,0 +1,1 @@
+"""The engine: publish, route, attempt, settle, in batches."""

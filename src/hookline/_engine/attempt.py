@@ -1,0 +1,77 @@
+"""ONE delivery, top to bottom: prepare, sign, send, decide, settle.
+
+The worker does these steps for many deliveries at once; this file is how each is done for one.
+Sending is the sender's and settling the store's: they take batches.
+"""
+
+import os
+import random
+from dataclasses import dataclass
+
+from hookline import __version__
+from hookline._domain import ids
+from hookline._domain.delivery import Outcome, decide
+from hookline._ports import Leased, Request, Settlement
+from hookline._settings import Settings
+
+_FIXED_LINES = (
+    "Content-Type: application/json",
+    "Accept-Encoding: identity",
+    f"User-Agent: hookline/{__version__}",
+    "Expect:",  # libcurl would ask '100-continue' before a larger body: one round trip for nothing
+)
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A delivery in the air."""
+
+    delivery: Leased
+    started_at: int
+
+
+def prepare(flight: Flight, settings: Settings) -> Request:
+    """Return the request for one delivery, signed as of its start."""
+    delivery, target = flight.delivery, flight.delivery.target
+    timeout = target.timeout if target.timeout is not None else settings.timeout
+    return Request(
+        tag=flight,
+        url=target.url,
+        header_lines=sign(delivery, flight.started_at),
+        body=delivery.body,
+        connect_timeout_ms=int(min(settings.connect_timeout, timeout) * 1000),
+        timeout_ms=int(timeout * 1000),
+    )
+
+
+def sign(delivery: Leased, now: int) -> list[str]:
+    """Return the header lines of one attempt. Signed when sent: verifiers refuse old timestamps."""
+    target, seconds = delivery.target, now // 1000
+    message_id = ids.encode(ids.MESSAGE, delivery.message)
+    lines = [
+        *_FIXED_LINES,
+        *target.header_lines,
+        f"webhook-id: {message_id}",
+        f"webhook-timestamp: {seconds}",
+        f"X-Webhook-Event: {delivery.event_type}",
+        f"X-Webhook-Attempt: {delivery.attempts + 1}",
+    ]
+    signer = target.signer(now)
+    if signer is not None:
+        lines.append(f"X-Webhook-Signature: {signer.guide(delivery.body)}")
+        lines.append(f"webhook-signature: {signer.standard(message_id, seconds, delivery.body)}")
+    return lines
+
+
+def conclude(flight: Flight, outcome: Outcome, now: int, settings: Settings) -> Settlement:
+    """Decide what becomes of a delivery after its attempt, ready to be settled."""
+    delivery = flight.delivery
+    decision = decide(
+        outcome,
+        attempts=delivery.attempts + 1,
+        schedule=delivery.target.retry_schedule or settings.retry_schedule,
+        now=now,
+        spread=random.uniform(-1, 1),  # noqa: S311 - jitter, not a secret
+    )
+    key = ids.uuid7(flight.started_at, os.urandom(10))
+    return Settlement(delivery, key, flight.started_at, outcome, decision)

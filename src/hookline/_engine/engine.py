@@ -1,0 +1,114 @@
+"""The engine: one store, one queue, one sender, put to work together on one loop."""
+
+import asyncio
+from collections.abc import Iterable
+
+from hookline._domain import ids
+from hookline._domain.delivery import DeliveryStatus
+from hookline._domain.endpoint import Endpoint
+from hookline._engine.publish import Publisher
+from hookline._engine.upkeep import keep_house
+from hookline._engine.worker import Worker
+from hookline._ports import Clock, NewMessage, Observer, Queue, Sender, Store
+from hookline._settings import Settings
+from hookline.errors import DeliveryTimeout
+
+LOOK_INTERVAL = 0.5
+"""Seconds between looks at a message another process may be delivering."""
+
+
+class Engine:
+    """Lives on the home loop; only `publisher.publish` and `ring` may be called from elsewhere."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        sender: Sender,
+        clock: Clock,
+        observer: Observer,
+        settings: Settings,
+    ) -> None:
+        """Nothing is opened before `start`."""
+        self.store = store
+        self.queue = queue
+        self.clock = clock
+        self._observer = observer
+        self._settings = settings
+        self.worker = Worker(queue, sender, clock, observer, settings)
+        self._upkeep: asyncio.Task[None] | None = None
+        self._declaring = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Open the database, then start publishing and (unless told otherwise) delivering."""
+        self.home = asyncio.get_running_loop()
+        self.app = await self.store.start(self.clock.now())
+        try:
+            await self.queue.start(self.worker.wake)
+        except BaseException:
+            await self.store.stop()
+            raise
+        self.publisher = Publisher(self.queue, self.home, self.worker.wake)
+
+    async def deliver(self) -> None:
+        """Start the worker. Called once the endpoints declared so far are stored."""
+        if self._settings.deliver:
+            await self.worker.start()
+        self._upkeep = asyncio.create_task(keep_house(self.store, self.clock, self._observer))
+
+    async def stop(self) -> None:
+        """Commit what was handed in, finish what is in flight, close the database."""
+        await self.publisher.drain()
+        await self.worker.stop()
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+        await self.queue.stop()
+        await self.store.stop()
+
+    def ring(self) -> None:
+        """Wake the worker, from any thread."""
+        if not self.home.is_closed():
+            self.home.call_soon_threadsafe(self.worker.wake)
+
+    async def declare(self, endpoints: Iterable[Endpoint]) -> None:
+        """Store declared endpoints, one caller at a time so that the last declaration wins."""
+        async with self._declaring:
+            await self.store.declare(self.app, list(endpoints), self.clock.now())
+
+    async def join(self, session: object, message: NewMessage) -> bytes:
+        """Publish inside a caller's transaction; runs on the caller's loop."""
+        return await self.store.join(session, message, self.ring)
+
+    async def delivered(self, message: bytes, timeout: float) -> list[DeliveryStatus]:
+        """Return once every delivery of the message is final; DeliveryTimeout after `timeout` s."""
+        changed = asyncio.Event()
+        forget = self.worker.watch(message, changed)
+        deadline = self.home.time() + timeout
+        try:
+            while True:
+                changed.clear()
+                statuses = await self.store.deliveries(message, self.clock.now())
+                if statuses is not None and all(s.state.final for s in statuses):
+                    return statuses
+                left = deadline - self.home.time()
+                if left <= 0:
+                    raise DeliveryTimeout(_unfinished(message, timeout, statuses))
+                try:
+                    await asyncio.wait_for(changed.wait(), min(left, LOOK_INTERVAL))
+                except TimeoutError:
+                    continue
+        finally:
+            forget()
+
+
+def _unfinished(message: bytes, timeout: float, statuses: list[DeliveryStatus] | None) -> str:
+    name = ids.encode(ids.MESSAGE, message)
+    if statuses is None:
+        return f"{name}: not routed within {timeout:g} s; is a worker running?"
+    open_ones = ", ".join(
+        f"{s.url} is {s.state} after {s.attempts} attempts"
+        + (f" (last: {s.last_status or s.last_error})" if s.attempts else "")
+        for s in statuses
+        if not s.state.final
+    )
+    return f"{name}: not delivered within {timeout:g} s, it goes on in the background: {open_ones}"

@@ -1,0 +1,114 @@
+"""trigger → message, durable. Callers that arrive together share a commit."""
+
+import asyncio
+import os
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hookline._domain import ids
+from hookline._domain.envelope import Body
+from hookline._engine.batcher import Batcher
+from hookline._ports import NewMessage, Queue
+from hookline.errors import IdempotencyConflict
+
+MOST_MESSAGES = 1000
+"""Messages in one commit."""
+IDEMPOTENCY_WINDOW = 24 * 3600 * 1000
+"""Milliseconds a key is remembered."""
+
+
+def new_message(
+    app: bytes,
+    event_type: str,
+    body: Body,
+    *,
+    created_at: int,
+    now: int,
+    idempotency_key: str | None = None,
+) -> NewMessage:
+    """Return a message with a key of its own; times in Unix milliseconds."""
+    return NewMessage(
+        key=ids.uuid7(now, os.urandom(10)),
+        app=app,
+        event_type=event_type,
+        body=body.content,
+        created_at=created_at,
+        due_at=now,
+        idempotency_key=idempotency_key,
+        digest=body.digest,
+    )
+
+
+def conflict(key: str | None) -> IdempotencyConflict:
+    """Return the error for an idempotency key that stands for something else."""
+    return IdempotencyConflict(
+        f"idempotency_key {key!r} was used within 24 hours for another event, data or metadata; "
+        "use a key that names this event"
+    )
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    message: NewMessage
+    future: asyncio.Future[bytes]
+
+
+class Publisher:
+    """Group commit: takes messages from any thread and loop, writes them on the engine's loop."""
+
+    def __init__(
+        self, queue: Queue, home: asyncio.AbstractEventLoop, on_commit: Callable[[], None]
+    ) -> None:
+        """`home` is the engine's loop; `on_commit` is called on it after each commit."""
+        self._queue = queue
+        self._home = home
+        self._on_commit = on_commit
+        self._arrived: deque[_Waiting] = deque()
+        self._scheduled = False
+        self._batcher = Batcher(self._commit, MOST_MESSAGES)
+
+    def publish(self, message: NewMessage) -> asyncio.Future[bytes]:
+        """Return a future of the caller's loop: the message's key once it is committed."""
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._arrived.append(_Waiting(message, future))
+        # The flag is cleared on the home loop before it looks: at worst it is woken for nothing.
+        if not self._scheduled:
+            self._scheduled = True
+            self._home.call_soon_threadsafe(self._gather)
+        return future
+
+    def _gather(self) -> None:
+        self._scheduled = False
+        self._batcher.add([self._arrived.popleft() for _ in range(len(self._arrived))])
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        results: list[bytes | Exception]
+        try:
+            results = await self._queue.publish([w.message for w in batch])
+        except Exception as error:  # noqa: BLE001 - every caller of the batch is told
+            results = [error] * len(batch)
+        else:
+            self._on_commit()
+        by_loop: dict[asyncio.AbstractEventLoop, list[Any]] = defaultdict(list)
+        for waiting, result in zip(batch, results, strict=True):
+            by_loop[waiting.future.get_loop()].append((waiting.future, result))
+        for loop, items in by_loop.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, items)
+
+    async def drain(self) -> None:
+        """Return when every message handed in is committed."""
+        self._gather()
+        await self._batcher.drain()
+
+
+def _resolve(items: list[tuple[asyncio.Future[bytes], bytes | Exception]]) -> None:
+    for future, result in items:
+        if future.done():  # its caller went away
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

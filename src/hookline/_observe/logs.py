@@ -1,0 +1,80 @@
+"""The guide's log lines, word for word, with structured fields beside them."""
+
+import logging
+
+from hookline._domain import ids
+from hookline._domain.delivery import DeliveryState
+from hookline._ports import Settlement
+
+log = logging.getLogger("hookline")
+
+
+class LogObserver:
+    """`_ports.Observer` on the `hookline` logger."""
+
+    def routed(self, message: bytes, event_type: str, endpoints: int) -> None:
+        """`Triggering 2 webhooks for event customer.created`."""
+        level = logging.INFO if endpoints else logging.DEBUG
+        if log.isEnabledFor(level):
+            log.log(
+                level,
+                "Triggering %d webhooks for event %s",
+                endpoints,
+                event_type,
+                extra={"message_id": ids.encode(ids.MESSAGE, message), "event_type": event_type},
+            )
+
+    def attempted(self, settlement: Settlement) -> None:
+        """`Webhook sent successfully to …`, or `Error sending webhook to …: Connection timeout`."""
+        url, decision = settlement.delivery.target.url, settlement.decision
+        if decision.state is DeliveryState.SUCCEEDED:
+            if log.isEnabledFor(logging.INFO):
+                log.info("Webhook sent successfully to %s", url, extra=_fields(settlement))
+            return
+        log.error(
+            "Error sending webhook to %s: %s", url, decision.reason, extra=_fields(settlement)
+        )
+        if decision.state is DeliveryState.EXHAUSTED:
+            log.error(
+                "Giving up on %s at %s after %d attempts",
+                ids.encode(ids.MESSAGE, settlement.delivery.message),
+                url,
+                settlement.delivery.attempts + 1,
+                extra=_fields(settlement),
+            )
+
+    def lost(self, settlement: Settlement) -> None:
+        """A lease ran out before the answer was there: another worker has the delivery."""
+        log.warning(
+            "The lease of %s at %s was lost; another worker has it",
+            ids.encode(ids.MESSAGE, settlement.delivery.message),
+            settlement.delivery.target.url,
+            extra=_fields(settlement),
+        )
+
+    def disabled(self, settlement: Settlement) -> None:
+        """The endpoint was disabled by its receiver's answer."""
+        log.warning(
+            "Endpoint %s is disabled: %s; its deliveries are held",
+            settlement.delivery.target.url,
+            settlement.decision.disable_endpoint,
+            extra=_fields(settlement),
+        )
+
+    def trouble(self, what: str, error: BaseException) -> None:
+        """Log trouble the engine survives."""
+        log.error("Trouble while %s, trying again: %s: %s", what, type(error).__name__, error)
+
+
+def _fields(settlement: Settlement) -> dict[str, object]:
+    delivery, outcome = settlement.delivery, settlement.outcome
+    return {
+        "event_type": delivery.event_type,
+        "message_id": ids.encode(ids.MESSAGE, delivery.message),
+        "endpoint_id": ids.encode(ids.ENDPOINT, delivery.target.key),
+        "attempt": delivery.attempts + 1,
+        "state": settlement.decision.state.value,
+        "status": outcome.status,
+        "failure": outcome.failure.value if outcome.failure is not None else None,
+        "duration_ms": outcome.timings.total // 1000,
+    }

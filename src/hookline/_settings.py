@@ -1,0 +1,150 @@
+"""One frozen Settings: arguments > environment > file > default."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from hookline._domain import retry
+from hookline.errors import InvalidInput, InvalidSettings
+
+PREFIX = "HOOKLINE_"
+CONFIG_FILE = "hookline.toml"
+
+
+def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting, with its default.
+
+    Build it with `Settings.load(**arguments)`: an argument wins over the environment variable
+    `HOOKLINE_<NAME>`, which wins over `hookline.toml` (or the file named by `HOOKLINE_CONFIG`),
+    which wins over the default.
+    """
+
+    database: str = _setting(
+        "sqlite:///hookline.db", "SQLAlchemy URL of the database; SQLite in a file by default"
+    )
+    webhooks_file: str = _setting("webhooks.json", "file with endpoints, loaded by init()")
+    deliver: bool = _setting(True, "deliver in this process; false publishes only")
+    retry_schedule: tuple[float, ...] = _setting(
+        retry.DEFAULT, "delays in seconds before each attempt; an endpoint may have its own"
+    )
+    connect_timeout: float = _setting(5.0, "seconds to connect, DNS and TLS included", 0.01, 30)
+    timeout: float = _setting(15.0, "seconds for a whole attempt; endpoints may say 1-30", 0.01, 30)
+    lease: float = _setting(30.0, "seconds until the work of a dead worker is due again", 1, 3600)
+    max_in_flight: int = _setting(256, "requests in flight in one process", 1, 10_000)
+    payload_limit: int = _setting(
+        1 << 20, "bytes of a body; larger ones are refused", 1024, 1 << 26
+    )
+    response_limit: int = _setting(16_384, "bytes of an answer that are read", 0, 1 << 24)
+    response_kept: int = _setting(1024, "bytes of an answer kept in the log", 0, 1 << 20)
+    poll_interval: float = _setting(
+        1.0, "seconds between looks for work another process left or published", 0.01, 60
+    )
+    stop_timeout: float = _setting(30.0, "seconds stop() waits for requests in flight", 0, 300)
+
+    def __post_init__(self) -> None:
+        """Check every value; raise InvalidSettings naming the first bad one."""
+        for f in fields(self):
+            value, low, high = getattr(self, f.name), f.metadata["low"], f.metadata["high"]
+            if low is not None and not low <= value <= high:
+                raise InvalidSettings(f"{f.name}: {value} is not between {low} and {high}")
+        try:
+            retry.check(self.retry_schedule)
+        except InvalidInput as error:
+            raise InvalidSettings(str(error)) from None
+
+    def __repr__(self) -> str:
+        shown = {f.name: getattr(self, f.name) for f in fields(self)}
+        shown["database"] = masked(self.database)
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> "Settings":
+        """Return the settings from arguments, environment, file and defaults.
+
+        An argument of None counts as not given. Raises InvalidSettings with the name, the source
+        and what was expected.
+        """
+        environ = os.environ if environ is None else environ
+        names = {f.name: f for f in fields(cls)}
+        values: dict[str, Any] = {}
+        path, table = _file(environ)
+        for name, value in table.items():
+            values[name] = _convert(names.get(name), name, value, path)
+        for name, f in names.items():
+            variable = PREFIX + name.upper()
+            if variable in environ:
+                values[name] = _convert(f, name, environ[variable], variable)
+        for name, value in arguments.items():
+            if value is not None:
+                values[name] = _convert(names.get(name), name, value, "argument")
+        return cls(**values)
+
+
+def masked(url: str) -> str:
+    """Return a database URL without its password."""
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":***@", 1) if password else url
+
+
+def _file(environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    given = environ.get(PREFIX + "CONFIG")
+    path = Path(given or CONFIG_FILE)
+    if not given and not path.is_file():
+        return "", {}
+    try:
+        return str(path), tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSettings(f"{path}: {error}") from None
+
+
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+
+def _convert(f: Any, name: str, value: Any, source: str) -> Any:
+    if f is None:
+        raise InvalidSettings(
+            f"{source}: unknown setting {name!r}; known are {', '.join(Settings.__slots__)}"
+        )
+    try:
+        return _CONVERTERS[type(f.default)](value)
+    except (TypeError, ValueError):
+        expected = type(f.default).__name__
+        raise InvalidSettings(f"{source}: {name}={value!r} is not a {expected}") from None
+
+
+def _bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise ValueError(value)
+    return text in _TRUE
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | Path):
+        raise TypeError(value)
+    return str(value)
+
+
+def _delays(value: Any) -> tuple[float, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(float(part) for part in parts)
+
+
+_CONVERTERS: dict[type, Any] = {
+    str: _text,
+    bool: _bool,
+    int: int,
+    float: float,
+    tuple: _delays,
+}

@@ -1,0 +1,1 @@
+"""Where messages, deliveries and their history live."""

@@ -1,0 +1,149 @@
+"""The first schema: applications, endpoints, messages, the live queue and its history."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+KEY = sa.LargeBinary(16).with_variant(sa.UUID(as_uuid=False), "postgresql")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "hookline_application",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("uid", sa.Text),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_hookline_application"),
+        sa.UniqueConstraint("uid", name="uq_hookline_application_uid"),
+    )
+    op.create_table(
+        "hookline_endpoint",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("app_id", KEY, nullable=False),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("events", sa.JSON, nullable=False),
+        sa.Column("headers", sa.JSON, nullable=False),
+        sa.Column("retry_schedule", sa.JSON),
+        sa.Column("timeout", sa.Float),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("declared_url", sa.Text),
+        sa.Column("declared_digest", sa.LargeBinary),
+        sa.Column("disabled_at", sa.BigInteger),
+        sa.Column("disabled_reason", sa.Text),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_hookline_endpoint"),
+        sa.UniqueConstraint(
+            "app_id", "declared_url", name="uq_hookline_endpoint_app_id_declared_url"
+        ),
+        sa.ForeignKeyConstraint(
+            ["app_id"],
+            ["hookline_application.id"],
+            ondelete="CASCADE",
+            name="fk_hookline_endpoint_app_id",
+        ),
+    )
+    op.create_table(
+        "hookline_endpoint_secret",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("endpoint_id", KEY, nullable=False),
+        sa.Column("secret", sa.Text, nullable=False),
+        sa.Column("expires_at", sa.BigInteger),
+        sa.PrimaryKeyConstraint("id", name="pk_hookline_endpoint_secret"),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"],
+            ["hookline_endpoint.id"],
+            ondelete="CASCADE",
+            name="fk_hookline_endpoint_secret_endpoint_id",
+        ),
+    )
+    op.create_index(
+        "ix_hookline_endpoint_secret_endpoint_id", "hookline_endpoint_secret", ["endpoint_id"]
+    )
+    op.create_table(
+        "hookline_message",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("app_id", KEY, nullable=False),
+        sa.Column("event_type", sa.Text, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_hookline_message"),
+    )
+    op.create_table(
+        "hookline_outbox",
+        sa.Column("due_at", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("message_id", KEY, nullable=False),
+        sa.Column("after_endpoint", KEY),
+        sa.PrimaryKeyConstraint("due_at", "message_id", name="pk_hookline_outbox"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "hookline_delivery",
+        sa.Column("message_id", KEY, nullable=False),
+        sa.Column("endpoint_id", KEY, nullable=False),
+        sa.Column("attempts", sa.BigInteger, nullable=False),
+        sa.Column("lease", sa.BigInteger, nullable=False),
+        sa.Column("next_attempt_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("message_id", "endpoint_id", name="pk_hookline_delivery"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_hookline_delivery_endpoint_id_next_attempt_at",
+        "hookline_delivery",
+        ["endpoint_id", "next_attempt_at"],
+    )
+    op.create_table(
+        "hookline_attempt",
+        sa.Column("message_id", KEY, nullable=False),
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("endpoint_id", KEY, nullable=False),
+        sa.Column("number", sa.BigInteger, nullable=False),
+        sa.Column("started_at", sa.BigInteger, nullable=False),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("status", sa.BigInteger),
+        sa.Column("failure", sa.Text),
+        sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("response_headers", sa.JSON, nullable=False),
+        sa.Column("response_body", sa.LargeBinary, nullable=False),
+        sa.Column("dns_us", sa.BigInteger, nullable=False),
+        sa.Column("connect_us", sa.BigInteger, nullable=False),
+        sa.Column("tls_us", sa.BigInteger, nullable=False),
+        sa.Column("first_byte_us", sa.BigInteger, nullable=False),
+        sa.Column("total_us", sa.BigInteger, nullable=False),
+        sa.Column("next_attempt_at", sa.BigInteger),
+        sa.PrimaryKeyConstraint("message_id", "id", name="pk_hookline_attempt"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_hookline_attempt_endpoint_id_id", "hookline_attempt", ["endpoint_id", "id"])
+    op.create_table(
+        "hookline_idempotency",
+        sa.Column("app_id", KEY, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("message_id", KEY, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("app_id", "key", name="pk_hookline_idempotency"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_hookline_idempotency_expires_at", "hookline_idempotency", ["expires_at"])
+
+
+def downgrade() -> None:
+    for table in (
+        "idempotency",
+        "attempt",
+        "delivery",
+        "outbox",
+        "message",
+        "endpoint_secret",
+        "endpoint",
+        "application",
+    ):
+        op.drop_table(f"hookline_{table}")

@@ -1,0 +1,157 @@
+"""The tables, shared by all databases. Times are Unix milliseconds, keys UUIDv7 bytes.
+
+The live queue is small and its rows go when they are final; history is append-only. Every table
+carries the prefix `hookline_`, because it lives in the application's own database.
+"""
+
+import sqlalchemy as sa
+
+PREFIX = "hookline_"
+VERSION_TABLE = PREFIX + "version"
+
+HELD = 1 << 62
+"""`next_attempt_at` of a held delivery: it waits at infinity until its endpoint is enabled."""
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+Key = sa.LargeBinary(16).with_variant(sa.UUID(as_uuid=False), "postgresql")
+Json = sa.JSON(none_as_null=True)
+
+
+def _key(name: str, *constraints: sa.ForeignKey, primary: bool = False) -> sa.Column[bytes]:
+    return sa.Column(name, Key, *constraints, primary_key=primary, nullable=False)
+
+
+def _number(name: str, *, nullable: bool = False, primary: bool = False) -> sa.Column[int]:
+    return sa.Column(
+        name, sa.BigInteger, nullable=nullable, primary_key=primary, autoincrement=False
+    )
+
+
+def _of(table: str) -> sa.ForeignKey:
+    return sa.ForeignKey(f"{PREFIX}{table}.id", ondelete="CASCADE")
+
+
+application = sa.Table(
+    PREFIX + "application",
+    metadata,
+    _key("id", primary=True),
+    sa.Column("uid", sa.Text, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    # Counts changes of its endpoints: a cached routing table is current while this is unchanged.
+    _number("revision"),
+    _number("created_at"),
+)
+
+endpoint = sa.Table(
+    PREFIX + "endpoint",
+    metadata,
+    _key("id", primary=True),
+    _key("app_id", _of("application")),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("events", Json, nullable=False),
+    sa.Column("headers", Json, nullable=False),
+    sa.Column("retry_schedule", Json),
+    sa.Column("timeout", sa.Float),
+    sa.Column("source", sa.Text, nullable=False),
+    # The URL it was declared with in code or file: what makes a second declaration an update.
+    sa.Column("declared_url", sa.Text),
+    # What was declared last, hashed: an unchanged declaration leaves later changes alone.
+    sa.Column("declared_digest", sa.LargeBinary),
+    _number("disabled_at", nullable=True),
+    sa.Column("disabled_reason", sa.Text),
+    _number("revision"),
+    _number("created_at"),
+    _number("updated_at"),
+    sa.UniqueConstraint("app_id", "declared_url"),
+)
+
+endpoint_secret = sa.Table(
+    PREFIX + "endpoint_secret",
+    metadata,
+    _key("id", primary=True),
+    _key("endpoint_id", _of("endpoint")),
+    sa.Column("secret", sa.Text, nullable=False),
+    _number("expires_at", nullable=True),
+    sa.Index(None, "endpoint_id"),
+)
+
+message = sa.Table(
+    PREFIX + "message",
+    metadata,
+    _key("id", primary=True),
+    _key("app_id"),
+    sa.Column("event_type", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    _number("created_at"),
+)
+
+# Committed and not yet routed. Separate from `message`, so that routing rewrites no body.
+outbox = sa.Table(
+    PREFIX + "outbox",
+    metadata,
+    _number("due_at", primary=True),
+    _key("message_id", primary=True),
+    # A message with very many endpoints is routed in steps: this one was the last that got it.
+    sa.Column("after_endpoint", Key),
+    sqlite_with_rowid=False,
+)
+
+# The live queue. The natural key makes routing idempotent; `lease` is the claim's own random
+# number, which fences every write after it, and 0 while nobody has it.
+delivery = sa.Table(
+    PREFIX + "delivery",
+    metadata,
+    _key("message_id", primary=True),
+    _key("endpoint_id", primary=True),
+    _number("attempts"),
+    _number("lease"),
+    _number("next_attempt_at"),
+    sa.Index(None, "endpoint_id", "next_attempt_at"),
+    sqlite_with_rowid=False,
+)
+
+attempt = sa.Table(
+    PREFIX + "attempt",
+    metadata,
+    _key("message_id", primary=True),
+    _key("id", primary=True),
+    _key("endpoint_id"),
+    _number("number"),
+    _number("started_at"),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    _number("status", nullable=True),
+    sa.Column("failure", sa.Text),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("response_headers", Json, nullable=False),
+    sa.Column("response_body", sa.LargeBinary, nullable=False),
+    _number("dns_us"),
+    _number("connect_us"),
+    _number("tls_us"),
+    _number("first_byte_us"),
+    _number("total_us"),
+    _number("next_attempt_at", nullable=True),
+    sa.Index(None, "endpoint_id", "id"),
+    sqlite_with_rowid=False,
+)
+
+idempotency = sa.Table(
+    PREFIX + "idempotency",
+    metadata,
+    _key("app_id", primary=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    _key("message_id"),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    _number("expires_at"),
+    sa.Index(None, "expires_at"),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,1 @@
+"""The hot path on SQLite: one writer thread, straight on the driver."""

@@ -1,0 +1,34 @@
+"""A SQLAlchemy engine for the same file, for everything off the hot path."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from hookline._storage.sqlite.lane import BUSY_TIMEOUT
+
+
+def create_engine(path: str) -> AsyncEngine:
+    """Return an engine whose writing transactions take the write lock at their start.
+
+    SQLite's own default, a deferred transaction, fails half way when somebody else wrote.
+    """
+    url = sa.URL.create("sqlite+aiosqlite", database=path)
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    sa.event.listen(engine.sync_engine, "connect", _on_connect)
+    sa.event.listen(engine.sync_engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of effect while the file is empty only
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    reading = connection.get_execution_options().get("hookline_reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+SELECT revision FROM hookline_application WHERE id = ?

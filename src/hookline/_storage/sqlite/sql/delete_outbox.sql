@@ -1,0 +1,1 @@
+DELETE FROM hookline_outbox WHERE due_at = ? AND message_id = ?

@@ -1,0 +1,6 @@
+SELECT d.message_id, d.attempts, m.event_type, m.body
+FROM hookline_delivery AS d
+JOIN hookline_message AS m ON m.id = d.message_id
+WHERE d.endpoint_id = ? AND d.next_attempt_at <= ?
+ORDER BY d.next_attempt_at
+LIMIT ?

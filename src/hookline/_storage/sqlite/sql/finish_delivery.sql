@@ -1,0 +1,1 @@
+DELETE FROM hookline_delivery WHERE message_id = ? AND endpoint_id = ? AND lease = ?

@@ -1,0 +1,1 @@
+INSERT INTO hookline_outbox (due_at, message_id) VALUES (?, ?)

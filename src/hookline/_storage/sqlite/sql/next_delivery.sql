@@ -1,0 +1,1 @@
+SELECT min(next_attempt_at) FROM hookline_delivery WHERE endpoint_id = ? AND next_attempt_at > ?

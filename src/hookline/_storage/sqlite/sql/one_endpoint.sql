@@ -1,0 +1,3 @@
+SELECT id, revision, url, headers, retry_schedule, timeout, disabled_reason, disabled_at, events
+FROM hookline_endpoint
+WHERE id = ?

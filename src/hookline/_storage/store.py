@@ -1,0 +1,456 @@
+"""The Store: everything off the hot path, SQLAlchemy Core, once for all databases."""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hookline._domain import ids
+from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus, Timings
+from hookline._domain.endpoint import Endpoint
+from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
+from hookline._ports import NewMessage
+from hookline._storage import migrate
+from hookline._storage.schema import (
+    HELD,
+    application,
+    attempt,
+    delivery,
+    endpoint,
+    endpoint_secret,
+    idempotency,
+    message,
+    outbox,
+)
+from hookline.errors import SessionMismatch, StorageError
+
+DEFAULT_APPLICATION = "default"
+LEFT_FILE = "removed from the webhooks file"
+
+
+class SqlStore:
+    """`_ports.Store` on a SQLAlchemy engine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Take an engine whose transactions hold the write lock from their start on SQLite."""
+        self._engine = engine
+
+    async def start(self, now: int) -> bytes:
+        """Migrate, and return the key of the default application, made when there is none."""
+        try:
+            async with self._writing() as connection:
+                await connection.run_sync(migrate.upgrade)
+                found = await connection.execute(
+                    sa.select(application.c.id).where(application.c.uid == DEFAULT_APPLICATION)
+                )
+                key: bytes | None = found.scalar()
+                if key is None:
+                    key = _new_key(now)
+                    await connection.execute(
+                        application.insert(),
+                        {
+                            "id": key,
+                            "uid": DEFAULT_APPLICATION,
+                            "name": "Default",
+                            "revision": 0,
+                            "created_at": now,
+                        },
+                    )
+                return key
+        except sa.exc.OperationalError as error:
+            url = self._engine.url.render_as_string(hide_password=True)
+            raise StorageError(f"{url}: {error.orig}") from error
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as connection:
+            yield await connection.execution_options(hookline_reading=True)
+
+    # endpoints -----------------------------------------------------------------------------
+
+    async def declare(self, app: bytes, endpoints: Sequence[Endpoint], now: int) -> None:
+        """Insert new declarations, apply changed ones, leave unchanged ones alone.
+
+        An unchanged declaration does not undo what was changed since by other means, such as a
+        rotated secret. One that is back in the file it had left is enabled again.
+        """
+        async with self._writing() as connection:
+            for declared in endpoints:
+                await self._declare(connection, app, declared, now)
+
+    async def _declare(
+        self, connection: AsyncConnection, app: bytes, declared: Endpoint, now: int
+    ) -> None:
+        digest = _digest(declared)
+        values = {
+            "url": declared.url,
+            "description": declared.description,
+            "events": list(declared.events),
+            "headers": dict(declared.headers),
+            "retry_schedule": list(declared.retry_schedule) if declared.retry_schedule else None,
+            "timeout": declared.timeout,
+            "source": declared.source,
+            "declared_digest": digest,
+            "updated_at": now,
+        }
+        found = (
+            await connection.execute(
+                sa.select(endpoint).where(
+                    endpoint.c.app_id == app, endpoint.c.declared_url == declared.url
+                )
+            )
+        ).first()
+        if found is None:
+            key = _new_key(now)
+            fixed = {"id": key, "app_id": app, "declared_url": declared.url, "created_at": now}
+            await connection.execute(endpoint.insert(), {**fixed, **values, "revision": 0})
+        else:
+            key = found.id
+            back = found.disabled_at is not None and found.disabled_reason == LEFT_FILE
+            if found.declared_digest == digest and found.source == declared.source and not back:
+                return
+            if back:
+                values |= {"disabled_at": None, "disabled_reason": None}
+            await connection.execute(endpoint.update().where(endpoint.c.id == key), values)
+        if found is None or found.declared_digest != digest:
+            await self._replace_secrets(connection, key, declared.secret, now)
+        await self._touch(connection, key)
+
+    @staticmethod
+    async def _replace_secrets(
+        connection: AsyncConnection, key: bytes, secret: str | None, now: int
+    ) -> None:
+        mine = endpoint_secret.c.endpoint_id == key
+        newest = await connection.scalar(
+            sa.select(endpoint_secret.c.secret).where(mine).order_by(endpoint_secret.c.id.desc())
+        )
+        if secret is not None and newest == secret:
+            return  # what overlaps it goes on overlapping
+        await connection.execute(endpoint_secret.delete().where(mine))
+        if secret is not None:
+            await connection.execute(
+                endpoint_secret.insert(),
+                {"id": _new_key(now), "endpoint_id": key, "secret": secret},
+            )
+
+    @staticmethod
+    async def _touch(connection: AsyncConnection, key: bytes) -> None:
+        """Make every worker read the endpoint again before its next delivery."""
+        await connection.execute(
+            endpoint.update().where(endpoint.c.id == key).values(revision=endpoint.c.revision + 1)
+        )
+        owner = sa.select(endpoint.c.app_id).where(endpoint.c.id == key).scalar_subquery()
+        await connection.execute(
+            application.update()
+            .where(application.c.id == owner)
+            .values(revision=application.c.revision + 1)
+        )
+
+    async def retire(
+        self, app: bytes, source: str, keep: Iterable[str], reason: str, now: int
+    ) -> list[str]:
+        """Disable the enabled endpoints of `source` whose declared URL is not in `keep`."""
+        keep = set(keep)
+        async with self._writing() as connection:
+            rows = await connection.execute(
+                sa.select(endpoint.c.id, endpoint.c.declared_url).where(
+                    endpoint.c.app_id == app,
+                    endpoint.c.source == source,
+                    endpoint.c.disabled_at.is_(None),
+                )
+            )
+            gone = [(key, url) for key, url in rows if url not in keep]
+            for key, _ in gone:
+                await self._set_disabled(connection, key, now, reason)
+            return [url for _, url in gone]
+
+    async def endpoints(self, app: bytes) -> list[Endpoint]:
+        """Return all endpoints, oldest first, with their newest secret."""
+        async with self._reading() as connection:
+            rows = await connection.execute(
+                sa.select(endpoint).where(endpoint.c.app_id == app).order_by(endpoint.c.id)
+            )
+            keys = await connection.execute(
+                sa.select(endpoint_secret.c.endpoint_id, endpoint_secret.c.secret)
+                .join(endpoint)
+                .where(endpoint.c.app_id == app)
+                .order_by(endpoint_secret.c.id)
+            )
+            newest = dict(keys.tuples())
+            return [_endpoint(row, newest.get(row.id)) for row in rows]
+
+    async def rotate_secret(self, key: bytes, secret: str, expires_at: int, now: int) -> None:
+        """Make `secret` the newest; the others sign until `expires_at` at the latest."""
+        async with self._writing() as connection:
+            mine = endpoint_secret.c.endpoint_id == key
+            ends = endpoint_secret.c.expires_at
+            await connection.execute(
+                endpoint_secret.delete().where(mine, ends.is_not(None), ends <= now)
+            )
+            await connection.execute(
+                endpoint_secret.update()
+                .where(mine, sa.or_(ends.is_(None), ends > expires_at))
+                .values(expires_at=expires_at)
+            )
+            await connection.execute(
+                endpoint_secret.insert(),
+                {"id": _new_key(now), "endpoint_id": key, "secret": secret},
+            )
+            await self._touch(connection, key)
+
+    async def enable(self, key: bytes, now: int) -> int:
+        """Enable an endpoint; make what was held due now and return how many that were."""
+        async with self._writing() as connection:
+            await self._set_disabled(connection, key, None, None)
+            held = await connection.execute(
+                delivery.update()
+                .where(delivery.c.endpoint_id == key, delivery.c.next_attempt_at == HELD)
+                .values(next_attempt_at=now)
+            )
+            return int(held.rowcount)
+
+    async def disable(self, key: bytes, reason: str, now: int) -> None:
+        """Disable an endpoint."""
+        async with self._writing() as connection:
+            await self._set_disabled(connection, key, now, reason)
+
+    async def _set_disabled(
+        self, connection: AsyncConnection, key: bytes, at: int | None, reason: str | None
+    ) -> None:
+        await connection.execute(
+            endpoint.update()
+            .where(endpoint.c.id == key)
+            .values(disabled_at=at, disabled_reason=reason)
+        )
+        await self._touch(connection, key)
+
+    # history -------------------------------------------------------------------------------
+
+    async def attempts(self, message_key: bytes) -> list[Attempt]:
+        """Return the log of a message, oldest first."""
+        async with self._reading() as connection:
+            rows = await connection.execute(
+                sa.select(attempt).where(attempt.c.message_id == message_key).order_by(attempt.c.id)
+            )
+            return [_attempt(row) for row in rows]
+
+    async def deliveries(self, message_key: bytes, now: int) -> list[DeliveryStatus] | None:
+        """Return where a message stands, by endpoint; None while it is not routed completely."""
+        async with self._reading() as connection:
+            waiting = await connection.scalar(
+                sa.select(sa.func.count())
+                .select_from(outbox)
+                .where(outbox.c.message_id == message_key)
+            )
+            if waiting:
+                return None
+            live = await connection.execute(
+                sa.select(delivery, endpoint.c.url)
+                .join(endpoint, endpoint.c.id == delivery.c.endpoint_id)
+                .where(delivery.c.message_id == message_key)
+            )
+            tries = await connection.execute(
+                sa.select(attempt).where(attempt.c.message_id == message_key).order_by(attempt.c.id)
+            )
+            last = {row.endpoint_id: row for row in tries}
+            found = {row.endpoint_id: _live_status(row, last, now) for row in live}
+            for key, row in last.items():
+                found.setdefault(key, _status(row.url, key, DeliveryState(row.state), row, None))
+            return [found[key] for key in sorted(found)]
+
+    async def prune(self, now: int) -> None:
+        """Remove idempotency keys whose window is over."""
+        async with self._writing() as connection:
+            await connection.execute(idempotency.delete().where(idempotency.c.expires_at <= now))
+
+    # the caller's transaction --------------------------------------------------------------
+
+    async def join(self, session: Any, new: NewMessage, on_commit: Callable[[], None]) -> bytes:
+        """Publish inside the transaction of a SQLAlchemy Session or AsyncSession.
+
+        `on_commit` is called after each of the session's commits. Raises SessionMismatch when the
+        session is on another database.
+        """
+        sync_session = getattr(session, "sync_session", session)
+        connection = session.connection()
+        if sync_session is not session:
+            connection = await connection
+        self._check_same_database(connection)
+        _ring_after_commit(sync_session, on_commit)
+
+        async def execute(statement: Any, values: Any = None) -> Any:
+            result = connection.execute(statement, values)
+            return await result if sync_session is not session else result
+
+        if new.idempotency_key is not None:
+            older = await self._claim_key(execute, new)
+            if older is not None:
+                return older
+        await execute(
+            message.insert(),
+            {
+                "id": new.key,
+                "app_id": new.app,
+                "event_type": new.event_type,
+                "body": new.body,
+                "created_at": new.created_at,
+            },
+        )
+        await execute(outbox.insert(), {"due_at": new.due_at, "message_id": new.key})
+        return new.key
+
+    async def _claim_key(self, execute: Any, new: NewMessage) -> bytes | None:
+        """Take the idempotency key; return the message that has it already, if any."""
+        mine = sa.and_(idempotency.c.app_id == new.app, idempotency.c.key == new.idempotency_key)
+        await execute(idempotency.delete().where(mine, idempotency.c.expires_at <= new.due_at))
+        values = {
+            "app_id": new.app,
+            "key": new.idempotency_key,
+            "message_id": new.key,
+            "digest": new.digest,
+            "expires_at": new.due_at + IDEMPOTENCY_WINDOW,
+        }
+        taken = await execute(_insert(self._engine)(idempotency).on_conflict_do_nothing(), values)
+        if taken.rowcount:
+            return None
+        older = (await execute(sa.select(idempotency).where(mine))).one()
+        if older.digest != new.digest:
+            raise conflict(new.idempotency_key)
+        return bytes(older.message_id)
+
+    def _check_same_database(self, connection: Any) -> None:
+        ours, theirs = self._engine.url, connection.engine.url
+        if _database(ours) != _database(theirs):
+            raise SessionMismatch(
+                f"session: is on {theirs.render_as_string()}, but Hookline uses "
+                f"{ours.render_as_string()}; give both the same database "
+                "(Webhooks(database=…) or HOOKLINE_DATABASE)"
+            )
+
+
+def _database(url: sa.URL) -> tuple[Any, ...]:
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return backend, str(Path(url.database or "").resolve())
+    return backend, url.host, url.port, url.database
+
+
+def _insert(engine: AsyncEngine) -> Any:
+    if engine.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
+        return postgresql.insert
+    from sqlalchemy.dialects import sqlite  # noqa: PLC0415
+
+    return sqlite.insert
+
+
+def _ring_after_commit(session: Any, on_commit: Callable[[], None]) -> None:
+    """Listen once per session: whoever is called after a commit looks for work."""
+    if session.info.get("hookline") is on_commit:
+        return
+    session.info["hookline"] = on_commit
+
+    def ring(_session: Any) -> None:
+        on_commit()
+
+    sa.event.listen(session, "after_commit", ring)
+
+
+def _new_key(now: int) -> bytes:
+    return ids.uuid7(now, os.urandom(10))
+
+
+def _digest(declared: Endpoint) -> bytes:
+    """Hash what was declared, so that an unchanged declaration is recognised."""
+    content = orjson.dumps(
+        [
+            declared.url,
+            declared.events,
+            declared.secret,
+            sorted(declared.headers.items()),
+            declared.description,
+            declared.retry_schedule,
+            declared.timeout,
+        ]
+    )
+    return hashlib.sha256(content).digest()
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _endpoint(row: Any, secret: str | None) -> Endpoint:
+    return Endpoint(
+        url=row.url,
+        events=tuple(row.events),
+        secret=secret,
+        headers=row.headers,
+        description=row.description,
+        retry_schedule=tuple(row.retry_schedule) if row.retry_schedule else None,
+        timeout=row.timeout,
+        source=row.source,
+        id=ids.encode(ids.ENDPOINT, row.id),
+        disabled_at=_time(row.disabled_at),
+        disabled_reason=row.disabled_reason,
+    )
+
+
+def _attempt(row: Any) -> Attempt:
+    return Attempt(
+        id=ids.encode(ids.ATTEMPT, row.id),
+        message_id=ids.encode(ids.MESSAGE, row.message_id),
+        endpoint_id=ids.encode(ids.ENDPOINT, row.endpoint_id),
+        number=row.number,
+        url=row.url,
+        started_at=datetime.fromtimestamp(row.started_at / 1000, UTC),
+        state=DeliveryState(row.state),
+        status=row.status,
+        failure=row.failure,
+        detail=row.detail,
+        response_headers=tuple((name, value) for name, value in row.response_headers),
+        response_body=row.response_body,
+        timings=Timings(row.dns_us, row.connect_us, row.tls_us, row.first_byte_us, row.total_us),
+        next_attempt_at=_time(row.next_attempt_at),
+    )
+
+
+def _live_status(row: Any, last: dict[bytes, Any], now: int) -> DeliveryStatus:
+    state = DeliveryState.PENDING
+    if row.next_attempt_at == HELD:
+        state = DeliveryState.HELD
+    elif row.lease and row.next_attempt_at > now:
+        state = DeliveryState.SENDING
+    due = row.next_attempt_at if state is DeliveryState.PENDING else None
+    return _status(row.url, row.endpoint_id, state, last.get(row.endpoint_id), due)
+
+
+def _status(
+    url: str, key: bytes, state: DeliveryState, tried: Any, next_attempt_at: int | None
+) -> DeliveryStatus:
+    return DeliveryStatus(
+        endpoint_id=ids.encode(ids.ENDPOINT, key),
+        url=url,
+        state=state,
+        attempts=tried.number if tried else 0,
+        next_attempt_at=_time(next_attempt_at),
+        last_status=tried.status if tried else None,
+        last_error=tried.failure if tried else None,
+    )

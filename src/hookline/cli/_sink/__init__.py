@@ -1,0 +1,1 @@
+"""`hookline sink`: its server, its terminal and its page."""

@@ -1,0 +1,100 @@
+"""Every exception Hookline raises.
+
+::
+
+    HooklineError
+    ├── InvalidInput (ValueError)      what came in cannot be used; nothing was written
+    │   ├── InvalidUrl                 an endpoint's URL
+    │   ├── InvalidHeader              an endpoint's own header
+    │   ├── InvalidSecret              a signing secret
+    │   ├── InvalidPayload             data or metadata that JSON cannot carry
+    │   │   └── PayloadTooLarge        the body is over the limit
+    │   └── UnknownEventType           not in the catalogue
+    ├── InvalidSettings (ValueError)   a setting, its source and what was expected
+    ├── InvalidWebhooksFile            webhooks.json, with file, position and reason
+    ├── IdempotencyConflict            the same key was used with another event
+    ├── EndpointNotFound (LookupError) no endpoint with that id or URL
+    ├── SessionMismatch                session= is bound to another database
+    ├── DeliveryTimeout (TimeoutError) receipt.delivered(timeout) ran out of time
+    └── StorageError                   the database refused or is out of reach
+
+Verifying what arrives has its own single class, `hookline.receiver.VerificationError`.
+"""
+
+__all__ = [
+    "DeliveryTimeout",
+    "EndpointNotFound",
+    "HooklineError",
+    "IdempotencyConflict",
+    "InvalidHeader",
+    "InvalidInput",
+    "InvalidPayload",
+    "InvalidSecret",
+    "InvalidSettings",
+    "InvalidUrl",
+    "InvalidWebhooksFile",
+    "PayloadTooLarge",
+    "SessionMismatch",
+    "StorageError",
+    "UnknownEventType",
+]
+
+
+class HooklineError(Exception):
+    """The base of every exception Hookline raises."""
+
+
+class InvalidInput(HooklineError, ValueError):
+    """What came in cannot be used. Nothing was written."""
+
+
+class InvalidUrl(InvalidInput):
+    """The URL of an endpoint is malformed or not allowed."""
+
+
+class InvalidHeader(InvalidInput):
+    """A header of an endpoint is malformed or not allowed."""
+
+
+class InvalidSecret(InvalidInput):
+    """A signing secret is malformed."""
+
+
+class InvalidPayload(InvalidInput):
+    """`data` or `metadata` holds a value that JSON cannot carry; the message has its path."""
+
+
+class PayloadTooLarge(InvalidPayload):
+    """The serialised body is larger than `Settings.payload_limit`."""
+
+
+class UnknownEventType(InvalidInput):
+    """The event type is not in the catalogue this `Webhooks` was given."""
+
+
+class InvalidSettings(HooklineError, ValueError):
+    """A setting has an unusable value; the message says where it came from."""
+
+
+class InvalidWebhooksFile(HooklineError, ValueError):
+    """`webhooks.json` cannot be used; the message has file, position and reason."""
+
+
+class IdempotencyConflict(HooklineError):
+    """The idempotency key was used before, with another event."""
+
+
+class EndpointNotFound(HooklineError, LookupError):
+    """There is no endpoint with that id or URL."""
+
+
+class SessionMismatch(HooklineError):
+    """The session handed in is not on the database Hookline uses."""
+
+
+class DeliveryTimeout(HooklineError, TimeoutError):
+    """Not every delivery was final in time. They go on in the background."""
+
+
+class StorageError(HooklineError):
+    """The database refused, or is out of reach. What was asked for did not happen."""
