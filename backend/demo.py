@@ -57,7 +57,7 @@ class DemoError(Exception):
     """The demo can't go on; the text says why, and what to do."""
 
 
-class Stopped(Exception):  # noqa: N818 (no error: somebody pressed Ctrl-C)
+class Stopped(Exception):
     """The demo is to end."""
 
 
@@ -306,7 +306,8 @@ def _step(what: str, which: str) -> None:
 
 
 def _received(demo: Demo) -> list[dict[str, Any]]:
-    return _request(f"{demo.sink_url}/received")
+    received: list[dict[str, Any]] = _request(f"{demo.sink_url}/received")
+    return received
 
 
 # HTTP, with the standard library -----------------------------------------------------------------
@@ -344,7 +345,7 @@ def _act(
 ) -> dict[str, Any]:
     """Do one step of the story and wait for its webhook, so that both read as one."""
     before = len(_received(demo))
-    answer = _request(url, body, {**headers, "X-User-Id": "admin"}, method)
+    answer: dict[str, Any] = _request(url, body, {**headers, "X-User-Id": "admin"}, method)
     demo.wait_until("the webhook to arrive", lambda: len(_received(demo)) > before)
     return answer
 

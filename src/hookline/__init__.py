@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hookline._app import Webhooks
+    from hookline._app import Event, Webhooks
     from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
     from hookline._domain.endpoint import Endpoint
     from hookline._engine.receipt import Receipt
@@ -25,6 +25,7 @@ __all__ = [
     "DeliveryState",
     "DeliveryStatus",
     "Endpoint",
+    "Event",
     "HooklineError",
     "Receipt",
     "Settings",
@@ -38,6 +39,7 @@ _HOMES = {
     "DeliveryState": "hookline._domain.delivery",
     "DeliveryStatus": "hookline._domain.delivery",
     "Endpoint": "hookline._domain.endpoint",
+    "Event": "hookline._app",
     "HooklineError": "hookline.errors",
     "Receipt": "hookline._engine.receipt",
     "Settings": "hookline._settings",

@@ -6,11 +6,11 @@ import logging
 import os
 import secrets as random_secrets
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import sqlalchemy as sa
 
@@ -23,11 +23,11 @@ from hookline._domain.envelope import envelope
 from hookline._domain.signature import check_secret, secret_from
 from hookline._engine.clock import SystemClock
 from hookline._engine.engine import Engine
-from hookline._engine.publish import new_message
+from hookline._engine.keys import new_key
 from hookline._engine.receipt import Receipt
 from hookline._engine.service import Home
 from hookline._observe.logs import LogObserver
-from hookline._ports import Clock
+from hookline._ports import Clock, NewMessage
 from hookline._sending.sender import CurlSender
 from hookline._settings import Settings
 from hookline._storage.sqlite.engine import create_engine
@@ -40,7 +40,21 @@ log = logging.getLogger("hookline")
 T = TypeVar("T")
 
 MAX_TIMEOUT = 30.0
+MAX_CONCURRENCY = 1000
+MIN_RATE, MAX_RATE = 0.001, 100_000
 MAX_IDEMPOTENCY_KEY = 256
+MAX_DESCRIPTION = 1024
+
+
+class Event(NamedTuple):
+    """One event for `trigger_many`; the fields are those of `trigger`."""
+
+    event: str | Enum
+    data: Any
+    metadata: Any = None
+    idempotency_key: str | None = None
+    timestamp: datetime | None = None
+    deliver_at: datetime | None = None
 
 
 class Webhooks:
@@ -87,23 +101,38 @@ class Webhooks:
         description: str = "",
         retry_schedule: Sequence[float] | None = None,
         timeout: float | None = None,
+        concurrency: int | None = None,
+        rate_limit: float | None = None,
     ) -> Endpoint:
         """Declare an endpoint. The same URL again updates it, also over restarts and processes.
 
         Callable at import time, before any loop or database, and inside a running loop; what was
         declared is stored before the next message is routed. `events` are event types, prefixes
         such as `customer.*`, or `*`. `retry_schedule` are delays in seconds before each attempt,
-        `timeout` seconds for one attempt (1 to 30). Raises InvalidUrl, InvalidHeader,
+        `timeout` seconds for one attempt (1 to 30), `concurrency` requests in flight over all
+        workers (1 to 1,000; 20 by default), `rate_limit` requests per second over all workers
+        (more than 0, to 100,000; none by default). Raises InvalidUrl, InvalidHeader,
         InvalidSecret, UnknownEventType or InvalidInput; nothing is declared then.
         """
         declared = self._endpoint(
-            url, events, secret, headers, description, retry_schedule, timeout, "code"
+            "code",
+            url=url,
+            events=events,
+            secret=secret,
+            headers=headers,
+            description=description,
+            retry_schedule=retry_schedule,
+            timeout=timeout,
+            concurrency=concurrency,
+            rate_limit=rate_limit,
         )
         self._declare([declared])
         return declared
 
     def _endpoint(
         self,
+        source: str,
+        *,
         url: str,
         events: Iterable[str | Enum],
         secret: str | None,
@@ -111,10 +140,13 @@ class Webhooks:
         description: str,
         retry_schedule: Sequence[float] | None,
         timeout: float | None,
-        source: str,
+        concurrency: int | None,
+        rate_limit: float | None,
     ) -> Endpoint:
-        if timeout is not None and not 1 <= timeout <= MAX_TIMEOUT:
-            raise InvalidInput(f"timeout: {timeout} is not between 1 and {MAX_TIMEOUT:g} seconds")
+        _check_number("timeout", timeout, 1, MAX_TIMEOUT)
+        _check_number("concurrency", concurrency, 1, MAX_CONCURRENCY)
+        _check_number("rate_limit", rate_limit, MIN_RATE, MAX_RATE)
+        _check_text("description", description, 0, MAX_DESCRIPTION)
         return Endpoint(
             url=str(url_parser.parse(url)),
             events=self._catalogue.subscriptions(events),
@@ -123,6 +155,8 @@ class Webhooks:
             description=description,
             retry_schedule=None if retry_schedule is None else retry.check(retry_schedule),
             timeout=timeout,
+            concurrency=concurrency,
+            rate_limit=rate_limit,
             source=source,
         )
 
@@ -136,19 +170,24 @@ class Webhooks:
             home.run(self._flush(engine))
 
     async def _flush(self, engine: Engine) -> None:
-        """Store what was declared since the last flush. Runs on the engine's loop."""
-        with self._declaring:
-            pending, self._pending = self._pending, {}
-        if not pending:
+        """Store what was declared since the last flush. Runs on the engine's loop.
+
+        One at a time: routing waits here for a flush that is under way, so that a message never
+        overtakes the endpoint that was declared before it.
+        """
+        if not self._pending and not engine.declaring.locked():
             return
-        try:
-            await engine.declare(pending.values())
-        except BaseException:
-            with (
-                self._declaring
-            ):  # not stored: the next trigger tries again, newer declarations win
-                self._pending = {**pending, **self._pending}
-            raise
+        async with engine.declaring:
+            with self._declaring:
+                pending, self._pending = self._pending, {}
+            if not pending:
+                return
+            try:
+                await engine.declare(pending.values())
+            except BaseException:
+                with self._declaring:  # not stored: newer declarations win over these
+                    self._pending = {**pending, **self._pending}
+                raise
 
     # starting and stopping -----------------------------------------------------------------
 
@@ -164,24 +203,42 @@ class Webhooks:
         declarations = read(file)
         if declarations is None:
             log.info("No webhooks file at %s: endpoints come from code and database", file)
-        found = [self._from_file(file, d) for d in declarations or ()]
+        found = self._from_file(file, declarations or ())
         self._declare(found)
-        engine = self._start()
-        if declarations is not None and self._home is not None:
-            self._home.run(self._retire(engine, file, [e.url for e in found])).result()
-            log.info("%d webhooks loaded from %s", len(found), file)
 
-    def _from_file(self, file: Path, d: Declaration) -> Endpoint:
+        async def retire(engine: Engine) -> None:
+            if declarations is not None:
+                await self._retire(engine, file, [e.url for e in found])
+                log.info("%d webhooks loaded from %s", len(found), file)
+
+        self._start(retire)
+
+    def _from_file(self, file: Path, declarations: Iterable[Declaration]) -> list[Endpoint]:
+        found: dict[str, Endpoint] = {}
+        for d in declarations:
+            declared = self._file_entry(file, d)
+            if declared.url in found:
+                first = list(found).index(declared.url)
+                raise InvalidWebhooksFile(
+                    f"{file}: webhooks[{d.position}].url: {d.url} is already webhooks[{first}]; "
+                    "put all its events into one entry"
+                )
+            found[declared.url] = declared
+        return list(found.values())
+
+    def _file_entry(self, file: Path, d: Declaration) -> Endpoint:
         try:
             return self._endpoint(
-                d.url,
-                d.events,
-                d.secret,
-                d.headers,
-                d.description,
-                d.retry_schedule,
-                d.timeout,
                 "file",
+                url=d.url,
+                events=d.events,
+                secret=d.secret,
+                headers=d.headers,
+                description=d.description,
+                retry_schedule=d.retry_schedule,
+                timeout=d.timeout,
+                concurrency=d.concurrency,
+                rate_limit=d.rate_limit,
             )
         except InvalidInput as error:
             raise InvalidWebhooksFile(f"{file}: webhooks[{d.position}].{error}") from error
@@ -197,32 +254,41 @@ class Webhooks:
         """Start the engine without loading a file. Safe to call twice."""
         await asyncio.to_thread(self._start)
 
-    def _start(self) -> Engine:
-        """Start the engine in this process unless it runs; return it with declarations stored."""
+    def _start(self, first: Callable[[Engine], Awaitable[None]] | None = None) -> Engine:
+        """Start the engine in this process unless it runs; return it with declarations stored.
+
+        `first` is awaited before anything is delivered.
+        """
         with self._starting:
-            if self._engine is None or self._pid != os.getpid():
-                self._engine = self._home = None  # a fork has the objects but not the threads
-                self._open()
+            running = self._engine is not None and self._pid == os.getpid()
             engine, home = self._engine, self._home
-        if engine is None or home is None:
-            raise RuntimeError("unreachable")
-        if self._pending:
-            home.run(self._flush(engine)).result()
+            if not running or engine is None or home is None:
+                # After a fork the objects are here, but not their threads.
+                return self._open(first)
+        home.run(self._settle_in(engine, first)).result()
         return engine
 
-    def _open(self) -> None:
+    async def _settle_in(
+        self, engine: Engine, first: Callable[[Engine], Awaitable[None]] | None
+    ) -> None:
+        await self._flush(engine)
+        if first is not None:
+            await first(engine)
+
+    def _open(self, first: Callable[[Engine], Awaitable[None]] | None) -> Engine:
         home = Home(_new_loop)
         home.start()
         try:
-            engine = home.run(self._build()).result()
+            engine = home.run(self._build(first)).result()
         except BaseException:
             home.stop()
             raise
         if self._pid == 0:
             atexit.register(self.close)
         self._home, self._engine, self._pid = home, engine, os.getpid()
+        return engine
 
-    async def _build(self) -> Engine:
+    async def _build(self, first: Callable[[Engine], Awaitable[None]] | None) -> Engine:
         settings = self.settings
         engine = Engine(
             store=SqlStore(create_engine(self._path)),
@@ -231,10 +297,11 @@ class Webhooks:
             clock=self._clock,
             observer=LogObserver(),
             settings=settings,
+            before_routing=lambda: self._flush(engine),
         )
         await engine.start()
         try:
-            await self._flush(engine)
+            await self._settle_in(engine, first)
             await engine.deliver()
         except BaseException:
             await engine.stop()
@@ -280,6 +347,7 @@ class Webhooks:
         session: Any = None,
         idempotency_key: str | None = None,
         timestamp: datetime | None = None,
+        deliver_at: datetime | None = None,
     ) -> Receipt:
         """Publish an event. Returns once it is committed, long before it is delivered.
 
@@ -287,41 +355,87 @@ class Webhooks:
         (a SQLAlchemy Session or AsyncSession on the same database) the event becomes part of the
         caller's transaction: sent when it commits, never when it rolls back. `idempotency_key`
         (1 to 256 characters) makes a repeat within 24 hours a no-op. `timestamp` is when the event
-        happened, now by default. Raises UnknownEventType, InvalidPayload, PayloadTooLarge,
-        IdempotencyConflict, SessionMismatch or StorageError; nothing is published then.
+        happened, now by default. `deliver_at` delays delivery; see `cancel`. Raises
+        UnknownEventType, InvalidPayload, PayloadTooLarge, IdempotencyConflict, SessionMismatch or
+        StorageError; nothing is published then.
         """
-        event_type = self._catalogue.event_type(event)
-        if idempotency_key is not None and not 1 <= len(idempotency_key) <= MAX_IDEMPOTENCY_KEY:
-            raise InvalidInput(f"idempotency_key: expected 1 to {MAX_IDEMPOTENCY_KEY} characters")
-        now = self._clock.now()
-        created_at = now if timestamp is None else _milliseconds(timestamp)
-        limit = self.settings.payload_limit
-        body = envelope(event_type, data, created_at, metadata, limit=limit)
-        for note in body.notes:
-            log.warning("Event %s: %s", event_type, note)
+        event_ = Event(event, data, metadata, idempotency_key, timestamp, deliver_at)
+        message = self._message(event_)
         engine = await self._running(session)
-        message = new_message(
-            engine.app,
-            event_type,
-            body,
-            created_at=created_at,
-            now=now,
-            idempotency_key=idempotency_key,
-        )
+        message.app = engine.app
         if session is not None:
             key = await engine.join(session, message)
         else:
             key = await engine.publisher.publish(message)
-        return Receipt(
-            ids.encode(ids.MESSAGE, key), event_type, key != message.key, self._waiter(key)
+        return self._receipt(message, key)
+
+    async def trigger_many(
+        self, events: Iterable[Event | tuple[Any, ...]], *, session: Any = None
+    ) -> list[Receipt]:
+        """Publish several events in one commit: all of them, or none.
+
+        Each is an `Event`, or a tuple of its first fields: `("customer.created", {"id": "1"})`.
+        Raises what `trigger` raises, for the first event that cannot be published.
+        """
+        messages = [self._message(e if isinstance(e, Event) else Event(*e)) for e in events]
+        if not messages:
+            return []
+        engine = await self._running(session)
+        for message in messages:
+            message.app = engine.app
+        if session is not None:
+            keys = [await engine.join(session, message) for message in messages]
+        else:
+            keys = await self._on_home(engine.publish_together(messages))
+        return [self._receipt(m, key) for m, key in zip(messages, keys, strict=True)]
+
+    def _message(self, event: Event) -> NewMessage:
+        """Return the message of an event, everything about it checked; its application is open."""
+        event_type = self._catalogue.event_type(event.event)
+        if event.idempotency_key is not None:
+            _check_text("idempotency_key", event.idempotency_key, 1, MAX_IDEMPOTENCY_KEY)
+        now = self._clock.now()
+        created_at = now if event.timestamp is None else _milliseconds("timestamp", event.timestamp)
+        deliver_at = None
+        if event.deliver_at is not None:
+            deliver_at = _milliseconds("deliver_at", event.deliver_at)
+        limit = self.settings.payload_limit
+        body = envelope(event_type, event.data, created_at, event.metadata, limit=limit)
+        for note in body.notes:
+            log.warning("Event %s: %s", event_type, note)
+        return NewMessage(
+            key=new_key(now),
+            app=b"",
+            event_type=event_type,
+            body=body.content,
+            created_at=created_at,
+            due_at=max(now, now if deliver_at is None else deliver_at),
+            deliver_at=deliver_at,
+            idempotency_key=event.idempotency_key,
+            digest=body.digest,
         )
+
+    def _receipt(self, message: NewMessage, key: bytes) -> Receipt:
+        return Receipt(
+            ids.encode(ids.MESSAGE, key), message.event_type, key != message.key, self._waiter(key)
+        )
+
+    async def cancel(self, message_id: str) -> int:
+        """Cancel what has not been sent of a message; return how many deliveries were stopped.
+
+        Requests in flight are not called back. A message that was not routed yet (`deliver_at`)
+        counts as one.
+        """
+        key = _message_key(message_id)
+        engine = await self._running(None)
+        return await self._on_home(engine.store.cancel(key, engine.clock.now()))
 
     async def _running(self, session: Any) -> Engine:
         """Return the engine, started when nobody did, with declarations stored."""
         engine = self._engine
         if engine is None or self._pid != os.getpid():
             return await asyncio.to_thread(self._start)
-        if self._pending and session is None:
+        if session is None and (self._pending or engine.declaring.locked()):
             await self._on_home(self._flush(engine))
         return engine
 
@@ -391,9 +505,7 @@ class Webhooks:
 
     async def attempts(self, message_id: str) -> list[Attempt]:
         """Return the log of a message, oldest attempt first; empty for an unknown message."""
-        key = ids.decode(ids.MESSAGE, message_id)
-        if key is None:
-            raise InvalidInput(f"message_id: {message_id!r} is not a message id (msg_…)")
+        key = _message_key(message_id)
         engine = await self._running(None)
         return await self._on_home(engine.store.attempts(key))
 
@@ -435,7 +547,34 @@ def _sqlite_path(database: str) -> str:
     return str(Path(url.database).resolve())
 
 
-def _milliseconds(moment: datetime) -> int:
+def _check_number(name: str, value: object, least: float, most: float) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(f"{name}: expected a number, got {type(value).__name__}")
+    if not least <= value <= most:
+        raise InvalidInput(f"{name}: {value} is not between {least:g} and {most:,g}")
+
+
+def _check_text(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, str):
+        raise InvalidInput(f"{name}: expected text, got {type(value).__name__}")
+    if not least <= len(value) <= most:
+        raise InvalidInput(f"{name}: {len(value)} characters, expected {least} to {most}")
+    if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+        raise InvalidInput(f"{name}: contains NUL or a lone surrogate, which no database keeps")
+
+
+def _message_key(message_id: str) -> bytes:
+    key = ids.decode(ids.MESSAGE, message_id)
+    if key is None:
+        raise InvalidInput(f"message_id: {message_id!r} is not a message id (msg_…)")
+    return key
+
+
+def _milliseconds(name: str, moment: datetime) -> int:
+    if not isinstance(moment, datetime):
+        raise InvalidInput(f"{name}: expected a datetime, got {type(moment).__name__}")
     if moment.tzinfo is None:
-        raise InvalidInput("timestamp: has no time zone; use datetime.now(UTC)")
+        raise InvalidInput(f"{name}: has no time zone; use datetime.now(UTC)")
     return round(moment.astimezone(UTC).timestamp() * 1000)

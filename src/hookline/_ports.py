@@ -7,10 +7,16 @@ All times are Unix milliseconds, all keys the 16 bytes of `_domain.ids`.
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from hookline._domain.breaker import Circuit, Health
 from hookline._domain.delivery import Attempt, Decision, DeliveryStatus, Outcome
 from hookline._domain.endpoint import Endpoint, Target
+
+Circuits = dict[bytes, Circuit]
+"""The circuits that restrict endpoints now, by endpoint."""
+RoomOf = Callable[[Target], int]
+"""How many more deliveries the caller can take for an endpoint. Called on any thread."""
 
 
 @dataclass(slots=True)
@@ -23,20 +29,27 @@ class NewMessage:
     body: bytes
     created_at: int
     due_at: int
+    deliver_at: int | None = None
     idempotency_key: str | None = None
     digest: bytes = b""
 
 
 @dataclass(slots=True)
 class Leased:
-    """One delivery this worker may send until its lease runs out. `attempts` were made before."""
+    """One delivery this worker may send until its lease runs out.
+
+    `attempts` were made before, `step` of them by the schedule. `resume_at` is set for a manual
+    attempt: when the automatic schedule goes on should it fail, 0 when there was none.
+    """
 
     message: bytes
     event_type: str
     body: bytes
     target: Target
-    attempts: int
     lease: int
+    attempts: int = 0
+    step: int = 0
+    resume_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -51,14 +64,21 @@ class Routed:
     counts: list[tuple[bytes, str, int]] = field(default_factory=list)
     next_due: int | None = None
     waiting: bool = False
+    circuits: Circuits = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Claimed:
-    """What one claim found, and when (Unix ms) the next delivery that was seen falls due."""
+    """What one claim found, and when (Unix ms) the next delivery that was seen falls due.
+
+    `saturated` says that an endpoint had more due than the caller had room for: come again when
+    one of its requests has landed.
+    """
 
     leased: list[Leased] = field(default_factory=list)
     next_due: int | None = None
+    saturated: bool = False
+    circuits: Circuits = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -72,6 +92,32 @@ class Settlement:
     decision: Decision
 
 
+@dataclass(slots=True)
+class Settled:
+    """Which settlements were kept (False: the lease was lost), and the health of the endpoints.
+
+    `health` has those that are or were in trouble.
+    """
+
+    kept: list[bool]
+    health: dict[bytes, Health] = field(default_factory=dict)
+
+
+class Share(NamedTuple):
+    """This worker's place among the workers of a database: number `rank` (from 0) of `workers`."""
+
+    rank: int
+    workers: int
+
+    def of(self, limit: int, key: bytes) -> int:
+        """Return this worker's part of an endpoint's limit; all parts together are the limit.
+
+        What cannot be divided goes to workers that differ from endpoint to endpoint.
+        """
+        whole, rest = divmod(limit, self.workers)
+        return whole + ((self.rank + key[-1]) % self.workers < rest)
+
+
 class Queue(Protocol):
     """The hot path, in batches. Every settle is fenced by its lease."""
 
@@ -81,20 +127,32 @@ class Queue(Protocol):
     async def stop(self) -> None:
         """Close the database. Safe to call twice."""
 
-    async def publish(self, messages: Sequence[NewMessage]) -> list[bytes | Exception]:
-        """Commit messages durably; per message its key, an older one's, or IdempotencyConflict."""
+    async def beat(self, worker: bytes, now: int) -> Share | None:
+        """Say that a worker is alive; return its share of the work, None when it has none."""
         ...
 
-    async def route(self, room: int, now: int, lease_until: int) -> Routed:
+    async def leave(self, worker: bytes) -> None:
+        """Say that a worker is gone: the others take its share."""
+
+    async def publish(
+        self, messages: Sequence[NewMessage], *, atomic: bool = False
+    ) -> list[bytes | Exception]:
+        """Commit messages durably; per message its key, an older one's, or IdempotencyConflict.
+
+        `atomic`: raise the first conflict instead, and publish none of them.
+        """
+        ...
+
+    async def route(self, room: int, now: int, lease_until: int, room_of: RoomOf) -> Routed:
         """Turn due messages into deliveries; lease up to `room` of them to the caller."""
         ...
 
-    async def claim(self, room: int, now: int, lease_until: int) -> Claimed:
+    async def claim(self, room: int, now: int, lease_until: int, room_of: RoomOf) -> Claimed:
         """Lease up to `room` due deliveries, taking turns between endpoints."""
         ...
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """Write attempts and move deliveries on; False where the lease was lost."""
+    async def settle(self, settlements: Sequence[Settlement], now: int) -> Settled:
+        """Write attempts, move deliveries on, and judge the health of their endpoints."""
         ...
 
     async def renew(self, deliveries: Iterable[Leased], lease_until: int) -> None:
@@ -147,6 +205,10 @@ class Store(Protocol):
 
     async def join(self, session: Any, new: NewMessage, on_commit: Callable[[], None]) -> bytes:
         """Publish inside the caller's SQLAlchemy transaction; `on_commit` hears of its commit."""
+        ...
+
+    async def cancel(self, message: bytes, now: int) -> int:
+        """Stop what has not been sent of a message; return how many deliveries that were."""
         ...
 
     async def prune(self, now: int) -> None:
@@ -205,8 +267,11 @@ class Observer(Protocol):
     def lost(self, settlement: Settlement) -> None:
         """An attempt was made, but its lease was lost: nothing was written."""
 
-    def disabled(self, settlement: Settlement) -> None:
-        """The receiver's answer disabled its endpoint."""
+    def failing(self, target: Target, milliseconds: int) -> None:
+        """An endpoint had no 2xx for so long: a warning, given twice before it is disabled."""
+
+    def disabled(self, target: Target, reason: str) -> None:
+        """The system disabled an endpoint: its receiver asked for it, or has long been failing."""
 
     def trouble(self, what: str, error: BaseException) -> None:
         """The engine met an error it survives: the database is away, a batch is tried again."""

@@ -53,13 +53,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Check every value; raise InvalidSettings naming the first bad one."""
         for f in fields(self):
-            value, low, high = getattr(self, f.name), f.metadata["low"], f.metadata["high"]
-            if low is not None and not low <= value <= high:
-                raise InvalidSettings(f"{f.name}: {value} is not between {low} and {high}")
-        try:
-            retry.check(self.retry_schedule)
-        except InvalidInput as error:
-            raise InvalidSettings(str(error)) from None
+            _check(f, getattr(self, f.name))
 
     def __repr__(self) -> str:
         shown = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -115,10 +109,26 @@ def _convert(f: Any, name: str, value: Any, source: str) -> Any:
             f"{source}: unknown setting {name!r}; known are {', '.join(Settings.__slots__)}"
         )
     try:
-        return _CONVERTERS[type(f.default)](value)
-    except (TypeError, ValueError):
-        expected = type(f.default).__name__
-        raise InvalidSettings(f"{source}: {name}={value!r} is not a {expected}") from None
+        converted = _CONVERTERS[type(f.default)](value)
+    except (TypeError, ValueError, OverflowError):
+        expected = _WORDS[type(f.default)]
+        raise InvalidSettings(f"{source}: {name}={value!r} is not {expected}") from None
+    try:
+        _check(f, converted)
+    except InvalidSettings as error:
+        raise InvalidSettings(f"{source}: {error}") from None
+    return converted
+
+
+def _check(f: Any, value: Any) -> None:
+    low, high = f.metadata["low"], f.metadata["high"]
+    if low is not None and not low <= value <= high:
+        raise InvalidSettings(f"{f.name}: {value} is not between {low} and {high}")
+    if isinstance(f.default, tuple):
+        try:
+            retry.check(value)
+        except InvalidInput as error:
+            raise InvalidSettings(str(error)) from None
 
 
 def _bool(value: Any) -> bool:
@@ -141,10 +151,23 @@ def _delays(value: Any) -> tuple[float, ...]:
     return tuple(float(part) for part in parts)
 
 
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(value)
+    return int(value)
+
+
 _CONVERTERS: dict[type, Any] = {
     str: _text,
     bool: _bool,
-    int: int,
+    int: _integer,
     float: float,
     tuple: _delays,
+}
+_WORDS: dict[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    tuple: "a list of seconds",
 }

@@ -22,6 +22,8 @@ class Declaration:
     description: str = ""
     retry_schedule: list[float] | None = None
     timeout: float | None = None
+    concurrency: int | None = None
+    rate_limit: float | None = None
 
 
 def read(path: Path) -> list[Declaration] | None:
@@ -49,6 +51,8 @@ def read(path: Path) -> list[Declaration] | None:
         raise InvalidWebhooksFile(f"{path}: the key {error.args[0]!r} is given twice") from None
     except RecursionError:
         raise InvalidWebhooksFile(f"{path}: nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise InvalidWebhooksFile(f"{path}: {error}") from None
     return _entries(path, document)
 
 
@@ -67,16 +71,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _entries(path: Path, document: Any) -> list[Declaration]:
     if not isinstance(document, dict) or not isinstance(document.get("webhooks"), list):
         raise InvalidWebhooksFile(f'{path}: expected {{"webhooks": [ … ]}}')
-    entries = [_entry(path, i, item) for i, item in enumerate(document["webhooks"])]
-    seen: dict[str, int] = {}
-    for entry in entries:
-        if entry.url in seen:
-            raise InvalidWebhooksFile(
-                f"{path}: webhooks[{entry.position}].url: {entry.url} is already "
-                f"webhooks[{seen[entry.url]}]; put all its events into one entry"
-            )
-        seen[entry.url] = entry.position
-    return entries
+    return [_entry(path, i, item) for i, item in enumerate(document["webhooks"])]
 
 
 def _is_number(value: Any) -> bool:
@@ -100,6 +95,11 @@ _SHAPES: dict[str, tuple[str, Any]] = {
         lambda v: v is None or (isinstance(v, list) and all(map(_is_number, v))),
     ),
     "timeout": ("a number of seconds", lambda v: v is None or _is_number(v)),
+    "concurrency": (
+        "a whole number",
+        lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool)),
+    ),
+    "rate_limit": ("a number per second", lambda v: v is None or _is_number(v)),
 }
 
 

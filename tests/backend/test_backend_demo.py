@@ -2,13 +2,15 @@
 
 import fcntl
 import json
+import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -19,8 +21,12 @@ DEADLINE = 120
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+    """Return a port that is free, and not one the system hands out by itself meanwhile."""
+    while True:
+        port = 15_000 + secrets.randbelow(17_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def command(state: Path, *options: str) -> list[str]:
@@ -104,8 +110,8 @@ def test_demo_registers_the_sink_in_webhooks_json(tmp_path: Path) -> None:
 
 def test_demo_says_when_its_port_is_taken(tmp_path: Path) -> None:
     """It takes the next one and tells."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         done = run(*command(tmp_path, "--once", "--port", str(port)))
     assert done.returncode == 0, done.stdout
     assert f"Port {port} is taken: the backend uses " in done.stdout
@@ -118,3 +124,21 @@ def test_second_demo_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         done = run(*command(tmp_path, "--once"))
     assert done.returncode == 1
     assert f"Another demo is running in {tmp_path}" in done.stdout.replace("\n", "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the sink in /proc")
+def test_demo_says_when_the_sink_was_stopped(tmp_path: Path) -> None:
+    """The backend goes on, and the terminal shows how to start the sink again."""
+    with running(tmp_path) as (demo, addresses):
+        children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text().split()
+        (sink,) = (
+            child for child in children if b"sink" in Path(f"/proc/{child}/cmdline").read_bytes()
+        )
+        os.kill(int(sink), signal.SIGTERM)
+        assert demo.stdout
+        while "start it anew with" not in (line := demo.stdout.readline()):
+            assert line, "the demo ended"
+        assert " -m hookline sink --port " in demo.stdout.readline()
+        assert httpx.get(addresses["Backend"] + "/health", trust_env=False).status_code == 200
+        end(demo, signal.SIGINT)
+    assert demo.returncode == 0

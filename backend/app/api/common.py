@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, HTTPException, Path, Query, Request, status
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Base, Moves
@@ -63,13 +63,14 @@ async def find(session: AsyncSession, kind: type[Row], row_id: int) -> Row:
     return row
 
 
-async def page(session: AsyncSession, rows: Select[tuple[Row]], paging: Paging) -> dict[str, Any]:
+async def page(
+    session: AsyncSession, kind: type[Row], paging: Paging, *conditions: ColumnElement[bool]
+) -> dict[str, Any]:
     """Return one page of the rows, in the order they were made, as a `Page`."""
-    total = await session.scalar(select(func.count()).select_from(rows.subquery()))
-    kind = rows.column_descriptions[0]["entity"]
-    items = await session.scalars(
-        rows.order_by(kind.id).limit(paging.limit).offset(paging.offset),
-    )
+    counting = select(func.count()).select_from(kind).where(*conditions)
+    listing = select(kind).where(*conditions).order_by(kind.id)
+    total = await session.scalar(counting)
+    items = await session.scalars(listing.limit(paging.limit).offset(paging.offset))
     return {
         "items": items.all(),
         "total": total,

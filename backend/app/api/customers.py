@@ -56,13 +56,13 @@ async def list_customers(
     product_id: Annotated[Id | None, Query()] = None,
 ) -> dict[str, object]:
     """List in the order they were created: all, or those with a status or a product."""
-    rows = select(Customer)
+    conditions = []
     if customer_status is not None:
-        rows = rows.where(Customer.status == customer_status)
+        conditions.append(Customer.status == customer_status)
     if product_id is not None:
-        rows = rows.where(Customer.product_id == product_id)
+        conditions.append(Customer.product_id == product_id)
     async with reading() as session:
-        return await page(session, rows, paging)
+        return await page(session, Customer, paging, *conditions)
 
 
 @router.get(

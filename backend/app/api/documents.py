@@ -67,13 +67,13 @@ async def list_documents(
     document_status: Annotated[DocumentStatus | None, Query(alias="status")] = None,
 ) -> dict[str, object]:
     """List in the order they were uploaded: all, or those of a customer or with a status."""
-    rows = select(Document)
+    conditions = []
     if customer_id is not None:
-        rows = rows.where(Document.customer_id == customer_id)
+        conditions.append(Document.customer_id == customer_id)
     if document_status is not None:
-        rows = rows.where(Document.status == document_status)
+        conditions.append(Document.status == document_status)
     async with reading() as session:
-        return await page(session, rows, paging)
+        return await page(session, Document, paging, *conditions)
 
 
 @router.get(

@@ -35,7 +35,7 @@ async def create_product(body: ProductCreate, caller: Caller) -> Product:
 async def list_products(paging: Paged) -> dict[str, object]:
     """List in the order they were created."""
     async with reading() as session:
-        return await page(session, select(Product), paging)
+        return await page(session, Product, paging)
 
 
 @router.get(

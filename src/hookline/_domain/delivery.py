@@ -1,10 +1,11 @@
 """One delivery: its states, what an answer means, and what happens next."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from hookline._domain import retry
 
@@ -26,7 +27,8 @@ class DeliveryState(StrEnum):
 
 
 TRANSITIONS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
-    DeliveryState.PENDING: frozenset({DeliveryState.SENDING}),
+    # `held` straight away when its endpoint turns out to be disabled.
+    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.HELD}),
     DeliveryState.SENDING: frozenset(
         {
             DeliveryState.SUCCEEDED,
@@ -59,8 +61,7 @@ class Failure(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(NamedTuple):
     """Where the time of an attempt went: microseconds since its start, 0 where not reached."""
 
     dns: int = 0
@@ -70,8 +71,7 @@ class Timings:
     total: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came back from one request: a status, or a failure before there was one."""
 
     status: int | None = None
@@ -79,7 +79,7 @@ class Outcome:
     detail: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings = Timings()
     peer: str = ""
 
     @property
@@ -92,14 +92,15 @@ class Outcome:
         return next((value for key, value in self.headers if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What becomes of a delivery after an attempt. Made by the named constructors only."""
 
     state: DeliveryState
     next_attempt_at: int | None = None
     reason: str = ""
     disable_endpoint: str | None = None
+    endpoint_waits_until: int = 0
+    """The receiver asked for it: nothing is sent to the whole endpoint before (Unix ms)."""
 
     @classmethod
     def succeeded(cls) -> "Decision":
@@ -134,11 +135,19 @@ MAX_RETRY_AFTER = 24 * 3600
 
 
 def decide(
-    outcome: Outcome, *, attempts: int, schedule: Sequence[float], now: int, spread: float
+    outcome: Outcome,
+    *,
+    attempts: int,
+    schedule: Sequence[float],
+    now: int,
+    spread: float,
+    resume_at: int | None = None,
 ) -> Decision:
-    """Return what happens after the `attempts`-th attempt ended with `outcome`.
+    """Return what happens after the `attempts`-th attempt of the schedule ended with `outcome`.
 
-    `now` in Unix milliseconds; `spread` from -1 to 1 moves a retry within the jitter.
+    `now` in Unix milliseconds; `spread` from -1 to 1 moves a retry within the jitter. `resume_at`
+    is given for a manual attempt: when it fails, the automatic schedule goes on at that time as if
+    nothing had happened; 0 says that none was running, and a fresh one starts.
     """
     if outcome.ok:
         return Decision.succeeded()
@@ -151,10 +160,16 @@ def decide(
         return Decision.held(reason, disable_endpoint=why)
     if wish == "abort-message":
         return Decision.canceled("the receiver answered webhook-delivery: abort-message")
-    delay = retry.delay_after(schedule, attempts, spread)
-    if delay is None:
-        return Decision.exhausted(reason)
-    return Decision.retry(now + max(delay, _retry_after(outcome, now)), reason)
+    asked = _retry_after(outcome, now)
+    waits = now + asked if asked else 0
+    if resume_at:
+        again = Decision.retry(max(resume_at, now + asked), reason)
+    else:
+        delay = retry.delay_after(schedule, attempts, spread)
+        if delay is None:
+            return Decision.exhausted(reason)._replace(endpoint_waits_until=waits)
+        again = Decision.retry(now + max(delay, asked), reason)
+    return again._replace(endpoint_waits_until=waits)
 
 
 def _retry_after(outcome: Outcome, now: int) -> int:

@@ -14,6 +14,8 @@ from hookline.errors import InvalidInput, UnknownEventType
 _EVENT_TYPE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _SUBSCRIPTION = re.compile(r"\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?")
 MAX_EVENT_TYPE = 128
+DEFAULT_CONCURRENCY = 20
+"""Requests in flight to one endpoint, over all workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Endpoint:
     description: str = ""
     retry_schedule: tuple[float, ...] | None = None
     timeout: float | None = None
+    concurrency: int | None = None
+    rate_limit: float | None = None
     source: str = "code"
     id: str | None = None
     disabled_at: datetime | None = None
@@ -134,6 +138,8 @@ class Target:
     secrets: tuple[SigningSecret, ...] = field(default=(), repr=False)
     retry_schedule: tuple[float, ...] | None = None
     timeout: float | None = None
+    concurrency: int = DEFAULT_CONCURRENCY
+    rate_limit: float | None = None
     disabled_reason: str | None = None
     _signer: Signer | None = field(default=None, repr=False)
     _signer_until: int = -1

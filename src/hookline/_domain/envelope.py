@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ import orjson
 from hookline.errors import InvalidPayload, PayloadTooLarge
 
 MAX_DEPTH = 100
+MAX_INTEGER_BITS = 4096
 SAFE_INTEGER = 2**53
 """Integers beyond this lose digits in JavaScript (RFC 8259 §6)."""
 ADVISED_SIZE = 20_000
@@ -74,7 +76,12 @@ def envelope(
 def iso(milliseconds: int) -> str:
     """Return Unix milliseconds as `2025-10-17T10:30:00.000Z`."""
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def _check_size(size: int, limit: int, notes: list[str]) -> None:
@@ -117,9 +124,7 @@ def _plain(value: Any, path: _Path, depth: int, huge: list[_Path]) -> Any:
     if value is None or kind is bool:
         return value
     if kind is int:
-        if not -SAFE_INTEGER <= value <= SAFE_INTEGER:
-            huge.append(path)
-        return value
+        return value if -SAFE_INTEGER <= value <= SAFE_INTEGER else _large(value, path, huge)
     if kind is float:
         if not math.isfinite(value):
             raise InvalidPayload(f"{_text(path)}: JSON has no {value}; send null or text")
@@ -133,6 +138,13 @@ def _plain(value: Any, path: _Path, depth: int, huge: list[_Path]) -> Any:
     if kind is list or kind is tuple:
         return [_plain(item, (path, i), depth + 1, huge) for i, item in enumerate(value)]
     return _special(value, path, depth, huge)
+
+
+def _large(value: int, path: _Path, huge: list[_Path]) -> int:
+    if value.bit_length() > MAX_INTEGER_BITS:
+        raise InvalidPayload(f"{_text(path)}: an integer of {value.bit_length()} bits; send text")
+    huge.append(path)
+    return value
 
 
 def _string(value: str, path: _Path) -> str:
@@ -158,6 +170,7 @@ def _object(value: Mapping[Any, Any], path: _Path, depth: int, huge: list[_Path]
                     f"{_text(path)}: the key {key!r} is {type(key).__name__}; "
                     "keys of JSON objects are text"
                 )
+            name = str(name)
         plain[_string(name, path)] = _plain(item, (path, name), depth + 1, huge)
     return plain
 
@@ -180,7 +193,7 @@ def _special(  # noqa: C901 - one line per accepted type
         if isinstance(value, base):
             return _plain(base(value), path, depth + 1, huge)
     if hasattr(value, "model_dump") and not isinstance(value, type):  # a pydantic model
-        return _plain(value.model_dump(mode="json"), path, depth + 1, huge)
+        return _plain(_dumped(value, path), path, depth + 1, huge)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         return _object(fields, path, depth, huge)
@@ -193,6 +206,15 @@ def _special(  # noqa: C901 - one line per accepted type
         "text, numbers, booleans, None, datetime, date, time, Decimal, UUID, Enum, pydantic "
         "models and dataclasses"
     )
+
+
+def _dumped(model: Any, path: _Path) -> Any:
+    try:
+        return model.model_dump(mode="json")
+    except Exception as error:  # whatever a serializer of the model raises
+        raise InvalidPayload(
+            f"{_text(path)}: {type(model).__name__} cannot be dumped as JSON: {error}"
+        ) from error
 
 
 def _text(path: _Path) -> str:

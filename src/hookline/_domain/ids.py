@@ -20,14 +20,18 @@ _VALUES = {c: i for i, c in enumerate(ALPHABET)}
 _PAIR = len(_PAIRS)
 
 
-def uuid7(milliseconds: int, random80: bytes) -> bytes:
-    """Return the 16 bytes of a UUIDv7 from Unix milliseconds and 10 random bytes."""
-    tail = int.from_bytes(random80)
-    value = (milliseconds << 80) | tail
-    # version 7 in bits 76-79, variant 0b10 in bits 62-63
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return value.to_bytes(16)
+COUNTER_BITS, RANDOM_BITS = 20, 54
+
+
+def uuid7(milliseconds: int, counter: int, random: int) -> bytes:
+    """Return the 16 bytes of a UUIDv7 from Unix milliseconds, a counter and random bits.
+
+    The counter (20 bits) follows the time and orders what one process makes in one millisecond
+    (RFC 9562 §6.2, method 1); `random` has 54 bits.
+    """
+    high = (milliseconds << 16) | (0x7 << 12) | (counter >> 8)
+    low = (0x2 << 62) | ((counter & 0xFF) << RANDOM_BITS) | random
+    return ((high << 64) | low).to_bytes(16)
 
 
 def encode(prefix: str, key: bytes) -> str:

@@ -29,11 +29,14 @@ MAX_DELAY = 30 * 24 * HOUR
 
 def check(schedule: Sequence[float]) -> tuple[float, ...]:
     """Return the schedule as a tuple, or raise InvalidInput with the reason."""
-    if isinstance(schedule, str) or not 1 <= len(schedule) <= MAX_ATTEMPTS:
+    try:
+        delays = () if isinstance(schedule, str) else tuple(float(delay) for delay in schedule)
+    except (TypeError, ValueError, OverflowError):
+        delays = ()
+    if not 1 <= len(delays) <= MAX_ATTEMPTS:
         raise InvalidInput(
             f"retry_schedule: expected 1 to {MAX_ATTEMPTS} delays in seconds, got {schedule!r}"
         )
-    delays = tuple(float(delay) for delay in schedule)
     for delay in delays:
         if not 0 <= delay <= MAX_DELAY:
             raise InvalidInput(f"retry_schedule: {delay} is not between 0 and 30 days in seconds")

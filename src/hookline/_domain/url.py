@@ -117,7 +117,8 @@ def _name(host: str) -> str:
     name = ascii_host.removesuffix(".")
     labels = name.split(".")
     if _looks_numeric(labels[-1]):
-        if not _IPV4.fullmatch(name) or not all(_octet(label) for label in labels):
+        dotted = _IPV4.fullmatch(name) and all(_octet(label) for label in labels)
+        if not dotted or not host.isascii():  # full-width digits are a disguise
             raise InvalidUrl(
                 f"url: host {host!r} is a number in an unusual spelling; write IPv4 as 203.0.113.7"
             )

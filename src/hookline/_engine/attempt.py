@@ -4,13 +4,13 @@ The worker does these steps for many deliveries at once; this file is how each i
 Sending is the sender's and settling the store's: they take batches.
 """
 
-import os
 import random
 from dataclasses import dataclass
 
 from hookline import __version__
 from hookline._domain import ids
 from hookline._domain.delivery import Outcome, decide
+from hookline._engine.keys import new_key
 from hookline._ports import Leased, Request, Settlement
 from hookline._settings import Settings
 
@@ -24,10 +24,11 @@ _FIXED_LINES = (
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A delivery in the air."""
+    """A delivery this worker holds: waiting for its turn, in the air, or being settled."""
 
     delivery: Leased
     started_at: int
+    sent: bool = False
 
 
 def prepare(flight: Flight, settings: Settings) -> Request:
@@ -68,10 +69,10 @@ def conclude(flight: Flight, outcome: Outcome, now: int, settings: Settings) -> 
     delivery = flight.delivery
     decision = decide(
         outcome,
-        attempts=delivery.attempts + 1,
+        attempts=delivery.step + 1,
         schedule=delivery.target.retry_schedule or settings.retry_schedule,
         now=now,
+        resume_at=delivery.resume_at,
         spread=random.uniform(-1, 1),  # noqa: S311 - jitter, not a secret
     )
-    key = ids.uuid7(flight.started_at, os.urandom(10))
-    return Settlement(delivery, key, flight.started_at, outcome, decision)
+    return Settlement(delivery, new_key(flight.started_at), flight.started_at, outcome, decision)

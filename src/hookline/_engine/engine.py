@@ -1,7 +1,7 @@
 """The engine: one store, one queue, one sender, put to work together on one loop."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryStatus
@@ -28,16 +28,20 @@ class Engine:
         clock: Clock,
         observer: Observer,
         settings: Settings,
+        before_routing: Callable[[], Awaitable[None]],
     ) -> None:
-        """Nothing is opened before `start`."""
+        """Nothing is opened before `start`.
+
+        `before_routing` is awaited before each look for messages: it stores what was declared.
+        """
         self.store = store
         self.queue = queue
         self.clock = clock
         self._observer = observer
         self._settings = settings
-        self.worker = Worker(queue, sender, clock, observer, settings)
+        self.worker = Worker(queue, sender, clock, observer, settings, before_routing)
         self._upkeep: asyncio.Task[None] | None = None
-        self._declaring = asyncio.Lock()
+        self.declaring = asyncio.Lock()
 
     async def start(self) -> None:
         """Open the database, then start publishing and (unless told otherwise) delivering."""
@@ -71,9 +75,14 @@ class Engine:
             self.home.call_soon_threadsafe(self.worker.wake)
 
     async def declare(self, endpoints: Iterable[Endpoint]) -> None:
-        """Store declared endpoints, one caller at a time so that the last declaration wins."""
-        async with self._declaring:
-            await self.store.declare(self.app, list(endpoints), self.clock.now())
+        """Store declared endpoints."""
+        await self.store.declare(self.app, list(endpoints), self.clock.now())
+
+    async def publish_together(self, messages: list[NewMessage]) -> list[bytes]:
+        """Publish messages in one commit, all or none; return the keys they are known by."""
+        keys = await self.queue.publish(messages, atomic=True)
+        self.worker.wake()
+        return [key for key in keys if isinstance(key, bytes)]
 
     async def join(self, session: object, message: NewMessage) -> bytes:
         """Publish inside a caller's transaction; runs on the caller's loop."""

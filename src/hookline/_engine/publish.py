@@ -1,14 +1,11 @@
 """trigger → message, durable. Callers that arrive together share a commit."""
 
 import asyncio
-import os
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hookline._domain import ids
-from hookline._domain.envelope import Body
 from hookline._engine.batcher import Batcher
 from hookline._ports import NewMessage, Queue
 from hookline.errors import IdempotencyConflict
@@ -17,28 +14,6 @@ MOST_MESSAGES = 1000
 """Messages in one commit."""
 IDEMPOTENCY_WINDOW = 24 * 3600 * 1000
 """Milliseconds a key is remembered."""
-
-
-def new_message(
-    app: bytes,
-    event_type: str,
-    body: Body,
-    *,
-    created_at: int,
-    now: int,
-    idempotency_key: str | None = None,
-) -> NewMessage:
-    """Return a message with a key of its own; times in Unix milliseconds."""
-    return NewMessage(
-        key=ids.uuid7(now, os.urandom(10)),
-        app=app,
-        event_type=event_type,
-        body=body.content,
-        created_at=created_at,
-        due_at=now,
-        idempotency_key=idempotency_key,
-        digest=body.digest,
-    )
 
 
 def conflict(key: str | None) -> IdempotencyConflict:

@@ -3,11 +3,24 @@
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from hookline._engine.attempt import Flight, conclude, prepare
 from hookline._engine.batcher import Batcher
-from hookline._ports import Clock, Leased, Observer, Queue, Results, Sender, Settlement
+from hookline._engine.keys import new_key
+from hookline._engine.limiter import Limiter
+from hookline._ports import (
+    Circuits,
+    Clock,
+    Leased,
+    Observer,
+    Queue,
+    Results,
+    Sender,
+    Settled,
+    Settlement,
+    Share,
+)
 from hookline._settings import Settings
 
 MOST_SETTLED = 1000
@@ -15,8 +28,14 @@ MOST_SETTLED = 1000
 LOW_WATER = 0.5
 """Part of `max_in_flight` that must be free before a busy worker looks for more: fetching one at a
 time would cost a transaction each."""
+MOST_HELD = 16
+"""Times `max_in_flight` a worker holds at most, waiting for their turn and to be settled."""
+ROUTE_PAUSE = 5
+"""Milliseconds until more messages are routed when none of the last ones could be taken at once."""
 SWEEP_SHARE = 20
 """An empty look over all endpoints is repeated after this many times its own duration at least."""
+BEAT_INTERVAL = 2.0
+"""Seconds between signs of life; one that joins waits for one, so that all know their share."""
 BACKOFF = (100, 200, 500, 1000, 2000, 5000)
 """Milliseconds between tries while the database is away."""
 
@@ -25,23 +44,37 @@ class Worker:
     """Delivers what is due. Lives on the engine's loop; the sender calls in from its thread."""
 
     def __init__(
-        self, queue: Queue, sender: Sender, clock: Clock, observer: Observer, settings: Settings
+        self,
+        queue: Queue,
+        sender: Sender,
+        clock: Clock,
+        observer: Observer,
+        settings: Settings,
+        before_routing: Callable[[], Awaitable[None]],
     ) -> None:
-        """Nothing is started before `start`."""
+        """Nothing is started before `start`; `before_routing` is awaited before each look."""
         self._queue = queue
         self._sender = sender
         self._clock = clock
         self._observer = observer
         self._settings = settings
+        self._before_routing = before_routing
         self._lease_ms = int(settings.lease * 1000)
         self._poll_ms = int(settings.poll_interval * 1000)
-        self._flying: set[Flight] = set()
+        self._key = new_key(clock.now())
+        self._limiter = Limiter()
+        self._working = False  # whether this worker has a share of the work
+        self._held: set[Flight] = set()  # leased and not settled
+        self._ready: deque[Flight] = deque()  # allowed by their endpoint, waiting for a place
+        self._airborne = 0
         self._arrived: deque[Results] = deque()
         self._collecting = False
         self._wake = asyncio.Event()
         self._landed = asyncio.Event()
         self._settler: Batcher[tuple[Flight, Settlement]] = Batcher(self._settle, MOST_SETTLED)
         self._claim_at = 0
+        self._saturated = False  # an endpoint has more due than its limits let us take
+        self._route_at = 0
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._watched: dict[bytes, set[asyncio.Event]] = defaultdict(set)
@@ -50,7 +83,7 @@ class Worker:
     @property
     def in_flight(self) -> int:
         """Deliveries leased by this worker and not settled yet."""
-        return len(self._flying)
+        return len(self._held)
 
     def wake(self) -> None:
         """Look for work now. Call on the engine's loop."""
@@ -70,8 +103,16 @@ class Worker:
     async def start(self) -> None:
         """Begin delivering."""
         self._home = asyncio.get_running_loop()
+        self._stopping = False
         self._sender.start(self._on_results)
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._keep_leases())]
+        share = await self._beat()
+        # With others about, wait for a beat: by then they all keep to their new share.
+        self._working = share is not None and share.workers == 1
+        self._tasks = [
+            asyncio.create_task(self._run()),
+            asyncio.create_task(self._keep_alive()),
+            asyncio.create_task(self._keep_leases()),
+        ]
 
     async def stop(self) -> None:
         """Take no more work, finish what is in flight, give the rest back."""
@@ -82,10 +123,12 @@ class Worker:
         run, *others = self._tasks
         self._tasks = []
         await run
+        await self._give_back([*self._limiter.empty(), *self._ready])
+        self._ready.clear()
         self._landed.clear()
         try:
             async with asyncio.timeout(self._settings.stop_timeout):
-                while self._flying:
+                while self._held:
                     await self._landed.wait()
                     self._landed.clear()
         except TimeoutError:
@@ -94,9 +137,11 @@ class Worker:
             task.cancel()
         self._sender.stop()
         await self._settler.drain()
-        if self._flying:
-            await self._queue.release([f.delivery for f in self._flying], self._clock.now())
-            self._flying.clear()
+        await self._give_back(list(self._held))
+        try:
+            await self._queue.leave(self._key)
+        except Exception as error:  # noqa: BLE001 - the others notice by its silence
+            self._observer.trouble("leaving", error)
 
     # taking work ---------------------------------------------------------------------------
 
@@ -107,7 +152,7 @@ class Worker:
             try:
                 look_again = await self._look()
                 failures = 0
-            except Exception as error:  # noqa: BLE001 - the loop outlives whatever the database does
+            except Exception as error:  # noqa: BLE001 - outlives whatever the database does
                 self._observer.trouble("looking for work", error)
                 look_again = self._clock.now() + BACKOFF[min(failures, len(BACKOFF) - 1)]
                 failures += 1
@@ -117,26 +162,46 @@ class Worker:
 
     async def _look(self) -> int:
         """Take what there is room for; return when to look again unless woken before."""
-        most, now = self._settings.max_in_flight, self._clock.now()
-        room = most - len(self._flying)
+        await self._before_routing()
+        now, most = self._clock.now(), self._settings.max_in_flight
+        self._send(self._limiter.due(now))
+        soon = now + self._poll_ms
+        if not self._working or len(self._held) > MOST_HELD * most:
+            return soon
+        room = self._room()
         if room < max(1, int(most * LOW_WATER)):
-            return now + self._poll_ms  # an answer wakes it long before
-        routed = await self._queue.route(room, now, now + self._lease_ms)
-        self._launch(routed.leased)
+            return soon  # an answer wakes it long before
+        if self._claim_at <= now:
+            await self._claim(room, now)
+        if self._room() > 0 and self._route_at <= now:
+            await self._route(self._room(), now)
+        rated = self._limiter.next_due(now)
+        return min(t for t in (self._claim_at, self._route_at, rated, soon) if t is not None)
+
+    def _room(self) -> int:
+        return self._settings.max_in_flight - self._airborne - len(self._ready)
+
+    async def _route(self, room: int, now: int) -> None:
+        room_of = self._limiter.room_of
+        routed = await self._queue.route(room, now, now + self._lease_ms, room_of)
+        self._launch(routed.leased, routed.circuits)
         for message, event_type, endpoints in routed.counts:
             self._observer.routed(message, event_type, endpoints)
             self._notify(message)
         if routed.waiting:
             self._claim_at = now
-        room -= len(routed.leased)
-        if room > 0 and self._claim_at <= now:
-            await self._claim(room, now)
-        return min(self._claim_at, now + self._poll_ms, routed.next_due or self._claim_at)
+        self._route_at = now + self._poll_ms
+        if routed.next_due is not None:
+            # Routing ahead of what can be sent only costs: others get their turn meanwhile.
+            pause = ROUTE_PAUSE if routed.waiting and not routed.leased else 0
+            self._route_at = min(self._route_at, max(routed.next_due, now + pause))
 
     async def _claim(self, room: int, now: int) -> None:
         began = time.monotonic()
-        claimed = await self._queue.claim(room, now, now + self._lease_ms)
-        self._launch(claimed.leased)
+        room_of = self._limiter.room_of
+        claimed = await self._queue.claim(room, now, now + self._lease_ms, room_of)
+        self._launch(claimed.leased, claimed.circuits)
+        self._saturated = claimed.saturated
         if claimed.next_due is not None and claimed.next_due <= now:
             self._claim_at = now
             return
@@ -144,12 +209,35 @@ class Worker:
         pause = max(self._poll_ms, int((time.monotonic() - began) * 1000 * SWEEP_SHARE))
         self._claim_at = min(now + pause, claimed.next_due or now + pause)
 
-    def _launch(self, leased: Iterable[Leased]) -> None:
+    def _launch(self, leased: Iterable[Leased], circuits: Circuits) -> None:
         now = self._clock.now()
         flights = [Flight(delivery, now) for delivery in leased]
         if flights:
-            self._flying.update(flights)
-            self._sender.send([prepare(flight, self._settings) for flight in flights])
+            self._held.update(flights)
+            self._send(self._limiter.admit(flights, now, circuits))
+
+    def _send(self, flights: Iterable[Flight]) -> None:
+        """Send what its endpoint allows, as far as there is a place for it."""
+        self._ready.extend(flights)
+        free = self._settings.max_in_flight - self._airborne
+        going = [self._ready.popleft() for _ in range(min(free, len(self._ready)))]
+        if not going:
+            return
+        now = self._clock.now()
+        for flight in going:
+            flight.started_at, flight.sent = now, True
+        self._airborne += len(going)
+        self._sender.send([prepare(flight, self._settings) for flight in going])
+
+    async def _give_back(self, flights: list[Flight]) -> None:
+        """Return deliveries that were not sent, due at once, their attempts uncounted."""
+        if not flights:
+            return
+        self._held.difference_update(flights)
+        try:
+            await self._queue.release([f.delivery for f in flights], self._clock.now())
+        except Exception as error:  # noqa: BLE001 - they are due again when their leases end
+            self._observer.trouble("giving deliveries back", error)
 
     # landing -------------------------------------------------------------------------------
 
@@ -162,32 +250,35 @@ class Worker:
 
     def _collect(self) -> None:
         self._collecting = False
-        now, settled = self._clock.now(), []
-        while self._arrived:
-            for flight, outcome in self._arrived.popleft():
-                settled.append((flight, conclude(flight, outcome, now, self._settings)))
-        self._settler.add(settled)
+        now = self._clock.now()
+        landed = [result for _ in range(len(self._arrived)) for result in self._arrived.popleft()]
+        self._airborne -= len(landed)
+        self._send(self._limiter.landed([flight for flight, _ in landed], now))
+        self._settler.add([(f, conclude(f, outcome, now, self._settings)) for f, outcome in landed])
 
     async def _settle(self, batch: list[tuple[Flight, Settlement]]) -> None:
         """Write the batch; try again until the database takes it."""
         settlements = [settlement for _, settlement in batch]
-        kept = await self._persist(settlements)
-        self._flying.difference_update(flight for flight, _ in batch)
-        for settlement, ours in zip(settlements, kept, strict=True):
+        settled = await self._persist(settlements)
+        self._held.difference_update(flight for flight, _ in batch)
+        for settlement, ours in zip(settlements, settled.kept, strict=True):
             self._report(settlement, ours=ours)
+        await self._heed(settlements, settled)
+        if self._saturated:
+            self._claim_at = 0
         self._landed.set()
         self._wake.set()
 
-    async def _persist(self, settlements: list[Settlement]) -> list[bool]:
+    async def _persist(self, settlements: list[Settlement]) -> Settled:
         for wait in (*BACKOFF, None):
             try:
-                return await self._queue.settle(settlements)
-            except Exception as error:  # noqa: BLE001 - the deliveries are due again when leases end
+                return await self._queue.settle(settlements, self._clock.now())
+            except Exception as error:  # noqa: BLE001 - they are due again when their leases end
                 self._observer.trouble("settling", error)
                 if wait is None:
                     break
                 await asyncio.sleep(wait / 1000)
-        return [False] * len(settlements)
+        return Settled([False] * len(settlements))
 
     def _report(self, settlement: Settlement, *, ours: bool) -> None:
         if not ours:
@@ -199,23 +290,60 @@ class Worker:
             self._claim_at = min(self._claim_at, decision.next_attempt_at)
         self._observer.attempted(settlement)
         if decision.disable_endpoint is not None:
-            self._observer.disabled(settlement)
+            self._observer.disabled(settlement.delivery.target, decision.disable_endpoint)
         self._notify(settlement.delivery.message)
+
+    async def _heed(self, settlements: list[Settlement], settled: Settled) -> None:
+        """Act on what the batch said about endpoints in trouble."""
+        if not settled.health:
+            return
+        targets = {s.delivery.target.key: s.delivery.target for s in settlements}
+        back: list[Flight] = []
+        for key, health in settled.health.items():
+            go, away = self._limiter.judged(key, health.circuit, self._clock.now())
+            self._send(go)
+            back += away
+            if health.circuit is not None and health.circuit.blocked_until:
+                self._claim_at = min(self._claim_at, health.circuit.blocked_until)
+            if health.warning is not None:
+                self._observer.failing(targets[key], health.warning)
+            if health.disable is not None:
+                self._observer.disabled(targets[key], health.disable)
+        await self._give_back(back)
 
     def _notify(self, message: bytes) -> None:
         for signal in self._watched.get(message, ()):
             signal.set()
 
-    # leases --------------------------------------------------------------------------------
+    # staying alive -------------------------------------------------------------------------
+
+    async def _beat(self) -> Share | None:
+        """Give a sign of life; return this worker's share, None when there is no work for it."""
+        share = await self._queue.beat(self._key, self._clock.now())
+        if share is not None and share != self._limiter.share:
+            self._send(self._limiter.rebalance(share, self._clock.now()))
+        return share
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_INTERVAL)
+            try:
+                share = await self._beat()
+            except Exception as error:  # noqa: BLE001 - the next beat may get through
+                self._observer.trouble("giving a sign of life", error)
+                continue
+            if share is not None and not self._working:
+                self._wake.set()
+            self._working = share is not None
 
     async def _keep_leases(self) -> None:
-        """Renew the leases of what is still in flight, a third of a lease before it matters."""
+        """Renew the leases of what is still held, a third of a lease before it matters."""
         pause = self._settings.lease / 3
         while True:
             await asyncio.sleep(pause)
             now = self._clock.now()
             old = now - int(pause * 1000)
-            slow = [f.delivery for f in self._flying if f.started_at <= old]
+            slow = [f.delivery for f in self._held if not f.sent or f.started_at <= old]
             if not slow:
                 continue
             try:

@@ -4,6 +4,7 @@ import logging
 
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
+from hookline._domain.endpoint import Target
 from hookline._ports import Settlement
 
 log = logging.getLogger("hookline")
@@ -52,13 +53,22 @@ class LogObserver:
             extra=_fields(settlement),
         )
 
-    def disabled(self, settlement: Settlement) -> None:
-        """The endpoint was disabled by its receiver's answer."""
+    def failing(self, target: Target, milliseconds: int) -> None:
+        """Warn before an endpoint is disabled."""
+        log.warning(
+            "Endpoint %s had no success for %d hours; it is disabled after 5 days",
+            target.url,
+            milliseconds // 3_600_000,
+            extra={"endpoint_id": ids.encode(ids.ENDPOINT, target.key)},
+        )
+
+    def disabled(self, target: Target, reason: str) -> None:
+        """Say that the system disabled an endpoint."""
         log.warning(
             "Endpoint %s is disabled: %s; its deliveries are held",
-            settlement.delivery.target.url,
-            settlement.decision.disable_endpoint,
-            extra=_fields(settlement),
+            target.url,
+            reason,
+            extra={"endpoint_id": ids.encode(ids.ENDPOINT, target.key), "reason": reason},
         )
 
     def trouble(self, what: str, error: BaseException) -> None:

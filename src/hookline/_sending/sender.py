@@ -5,7 +5,6 @@ an event loop is the hand-over per request. See docs/explanation/decisions/0002.
 """
 
 import os
-import selectors
 import ssl
 import threading
 import time
@@ -17,6 +16,7 @@ import pycurl
 
 from hookline._domain.delivery import Failure, Outcome, Timings
 from hookline._ports import Request, Results
+from hookline._sending.poller import new_poller
 
 MAX_KEPT_CONNECTIONS = 1024
 MAX_HEADERS = 64
@@ -194,8 +194,8 @@ class _Loop:
     def __init__(self, wake_fd: int, limit: int) -> None:
         self._limit = limit
         self._wake_fd = wake_fd
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(wake_fd, selectors.EVENT_READ)
+        self._poller = new_poller()
+        self._poller.watch(wake_fd, read=True, write=False)
         self._idle: list[Handle] = []
         self._busy: dict[pycurl.Curl, Handle] = {}
         self._deadline: float | None = None
@@ -205,20 +205,14 @@ class _Loop:
         multi.setopt(pycurl.M_MAXCONNECTS, MAX_KEPT_CONNECTIONS)
 
     def _on_socket(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
-        known = fd in self._selector.get_map()
         if what == pycurl.POLL_REMOVE:
-            if known:
-                self._selector.unregister(fd)
-            return
-        events = 0
-        if what in (pycurl.POLL_IN, pycurl.POLL_INOUT):
-            events |= selectors.EVENT_READ
-        if what in (pycurl.POLL_OUT, pycurl.POLL_INOUT):
-            events |= selectors.EVENT_WRITE
-        if known:
-            self._selector.modify(fd, events)
+            self._poller.park(fd)
         else:
-            self._selector.register(fd, events)
+            self._poller.watch(
+                fd,
+                read=what in (pycurl.POLL_IN, pycurl.POLL_INOUT),
+                write=what in (pycurl.POLL_OUT, pycurl.POLL_INOUT),
+            )
 
     def _on_timer(self, milliseconds: int) -> None:
         self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
@@ -228,16 +222,12 @@ class _Loop:
         timeout = None
         if self._deadline is not None:
             timeout = max(0.0, self._deadline - time.monotonic())
-        for key, events in self._selector.select(timeout):
-            if key.fd == self._wake_fd:
-                os.read(self._wake_fd, 4096)
-                continue
-            mask = 0
-            if events & selectors.EVENT_READ:
-                mask |= pycurl.CSELECT_IN
-            if events & selectors.EVENT_WRITE:
-                mask |= pycurl.CSELECT_OUT
-            self._multi.socket_action(key.fd, mask)
+        act = self._multi.socket_action
+        for fd, mask in self._poller.poll(timeout):
+            if fd == self._wake_fd:
+                os.read(fd, 4096)
+            else:
+                act(fd, mask)
         if self._deadline is not None and self._deadline <= time.monotonic():
             self._deadline = None
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -286,7 +276,7 @@ class _Loop:
         for handle in self._idle:
             handle.curl.close()
         self._multi.close()
-        self._selector.close()
+        self._poller.close()
 
 
 def _trust(curl: pycurl.Curl) -> None:

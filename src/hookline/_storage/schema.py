@@ -61,6 +61,8 @@ endpoint = sa.Table(
     sa.Column("headers", Json, nullable=False),
     sa.Column("retry_schedule", Json),
     sa.Column("timeout", sa.Float),
+    _number("concurrency", nullable=True),
+    sa.Column("rate_limit", sa.Float),
     sa.Column("source", sa.Text, nullable=False),
     # The URL it was declared with in code or file: what makes a second declaration an update.
     sa.Column("declared_url", sa.Text),
@@ -92,6 +94,8 @@ message = sa.Table(
     sa.Column("event_type", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     _number("created_at"),
+    _number("deliver_at", nullable=True),
+    _number("canceled_at", nullable=True),
 )
 
 # Committed and not yet routed. Separate from `message`, so that routing rewrites no body.
@@ -106,15 +110,19 @@ outbox = sa.Table(
 )
 
 # The live queue. The natural key makes routing idempotent; `lease` is the claim's own random
-# number, which fences every write after it, and 0 while nobody has it.
+# number, which fences every write after it, and 0 while nobody has it. `attempts` were made in
+# all, `step` of them by the schedule. `resume_at` is set while a manual attempt waits or is under
+# way: when the automatic schedule goes on afterwards, 0 when there was none.
 delivery = sa.Table(
     PREFIX + "delivery",
     metadata,
     _key("message_id", primary=True),
     _key("endpoint_id", primary=True),
     _number("attempts"),
+    _number("step"),
     _number("lease"),
     _number("next_attempt_at"),
+    _number("resume_at", nullable=True),
     sa.Index(None, "endpoint_id", "next_attempt_at"),
     sqlite_with_rowid=False,
 )
@@ -126,6 +134,7 @@ attempt = sa.Table(
     _key("id", primary=True),
     _key("endpoint_id"),
     _number("number"),
+    sa.Column("trigger", sa.Text, nullable=False),
     _number("started_at"),
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
@@ -142,6 +151,33 @@ attempt = sa.Table(
     _number("next_attempt_at", nullable=True),
     sa.Index(None, "endpoint_id", "id"),
     sqlite_with_rowid=False,
+)
+
+# Endpoints in trouble only: a healthy one has no row, and its successes write nothing here.
+circuit = sa.Table(
+    PREFIX + "circuit",
+    metadata,
+    _key("endpoint_id", primary=True),
+    sa.Column("state", sa.Text, nullable=False),
+    _number("failures"),
+    _number("failed"),
+    _number("failing_since", nullable=True),
+    _number("opened"),
+    _number("blocked_until"),
+    _number("ramp"),
+    _number("warned"),
+    sqlite_with_rowid=False,
+)
+
+# Who is delivering: each worker takes its share of every endpoint's limits.
+worker = sa.Table(
+    PREFIX + "worker",
+    metadata,
+    _key("id", primary=True),
+    sa.Column("host", sa.Text, nullable=False),
+    _number("pid"),
+    _number("started_at"),
+    _number("seen_at"),
 )
 
 idempotency = sa.Table(

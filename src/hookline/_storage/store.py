@@ -1,9 +1,8 @@
 """The Store: everything off the hot path, SQLAlchemy Core, once for all databases."""
 
 import hashlib
-import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hookline._domain import ids
 from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus, Timings
 from hookline._domain.endpoint import Endpoint
+from hookline._engine.keys import new_key
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._ports import NewMessage
 from hookline._storage import migrate
@@ -44,29 +44,24 @@ class SqlStore:
 
     async def start(self, now: int) -> bytes:
         """Migrate, and return the key of the default application, made when there is none."""
-        try:
-            async with self._writing() as connection:
-                await connection.run_sync(migrate.upgrade)
-                found = await connection.execute(
-                    sa.select(application.c.id).where(application.c.uid == DEFAULT_APPLICATION)
+        async with self._writing() as connection:
+            await connection.run_sync(migrate.upgrade)
+            key: bytes | None = await connection.scalar(
+                sa.select(application.c.id).where(application.c.uid == DEFAULT_APPLICATION)
+            )
+            if key is None:
+                key = new_key(now)
+                await connection.execute(
+                    application.insert(),
+                    {
+                        "id": key,
+                        "uid": DEFAULT_APPLICATION,
+                        "name": "Default",
+                        "revision": 0,
+                        "created_at": now,
+                    },
                 )
-                key: bytes | None = found.scalar()
-                if key is None:
-                    key = _new_key(now)
-                    await connection.execute(
-                        application.insert(),
-                        {
-                            "id": key,
-                            "uid": DEFAULT_APPLICATION,
-                            "name": "Default",
-                            "revision": 0,
-                            "created_at": now,
-                        },
-                    )
-                return key
-        except sa.exc.OperationalError as error:
-            url = self._engine.url.render_as_string(hide_password=True)
-            raise StorageError(f"{url}: {error.orig}") from error
+            return key
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -74,13 +69,30 @@ class SqlStore:
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.begin() as connection:
-            yield connection
+        with self._translated():
+            async with self._engine.begin() as connection:
+                yield connection
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.connect() as connection:
-            yield await connection.execution_options(hookline_reading=True)
+        with self._translated():
+            async with self._engine.connect() as connection:
+                yield await connection.execution_options(hookline_reading=True)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise what the database refuses as StorageError."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            url = self._engine.url.render_as_string(hide_password=True)
+            hint = ""
+            if "locked" in str(error.orig):
+                hint = (
+                    ": a transaction holds the write lock. Start before it begins: "
+                    "webhooks.init(), or await webhooks.start()"
+                )
+            raise StorageError(f"{url}: {error.orig}{hint}") from error
 
     # endpoints -----------------------------------------------------------------------------
 
@@ -105,6 +117,8 @@ class SqlStore:
             "headers": dict(declared.headers),
             "retry_schedule": list(declared.retry_schedule) if declared.retry_schedule else None,
             "timeout": declared.timeout,
+            "concurrency": declared.concurrency,
+            "rate_limit": declared.rate_limit,
             "source": declared.source,
             "declared_digest": digest,
             "updated_at": now,
@@ -117,7 +131,7 @@ class SqlStore:
             )
         ).first()
         if found is None:
-            key = _new_key(now)
+            key = new_key(now)
             fixed = {"id": key, "app_id": app, "declared_url": declared.url, "created_at": now}
             await connection.execute(endpoint.insert(), {**fixed, **values, "revision": 0})
         else:
@@ -146,7 +160,7 @@ class SqlStore:
         if secret is not None:
             await connection.execute(
                 endpoint_secret.insert(),
-                {"id": _new_key(now), "endpoint_id": key, "secret": secret},
+                {"id": new_key(now), "endpoint_id": key, "secret": secret},
             )
 
     @staticmethod
@@ -192,7 +206,7 @@ class SqlStore:
                 .where(endpoint.c.app_id == app)
                 .order_by(endpoint_secret.c.id)
             )
-            newest = dict(keys.tuples())
+            newest: dict[bytes, str] = {owner: secret for owner, secret in keys}  # noqa: C416
             return [_endpoint(row, newest.get(row.id)) for row in rows]
 
     async def rotate_secret(self, key: bytes, secret: str, expires_at: int, now: int) -> None:
@@ -210,7 +224,7 @@ class SqlStore:
             )
             await connection.execute(
                 endpoint_secret.insert(),
-                {"id": _new_key(now), "endpoint_id": key, "secret": secret},
+                {"id": new_key(now), "endpoint_id": key, "secret": secret},
             )
             await self._touch(connection, key)
 
@@ -246,7 +260,9 @@ class SqlStore:
         """Return the log of a message, oldest first."""
         async with self._reading() as connection:
             rows = await connection.execute(
-                sa.select(attempt).where(attempt.c.message_id == message_key).order_by(attempt.c.id)
+                sa.select(attempt)
+                .where(attempt.c.message_id == message_key)
+                .order_by(attempt.c.number, attempt.c.id)
             )
             return [_attempt(row) for row in rows]
 
@@ -266,13 +282,40 @@ class SqlStore:
                 .where(delivery.c.message_id == message_key)
             )
             tries = await connection.execute(
-                sa.select(attempt).where(attempt.c.message_id == message_key).order_by(attempt.c.id)
+                sa.select(attempt)
+                .where(attempt.c.message_id == message_key)
+                .order_by(attempt.c.number, attempt.c.id)
+            )
+            canceled = await connection.scalar(
+                sa.select(message.c.canceled_at).where(message.c.id == message_key)
             )
             last = {row.endpoint_id: row for row in tries}
             found = {row.endpoint_id: _live_status(row, last, now) for row in live}
             for key, row in last.items():
-                found.setdefault(key, _status(row.url, key, DeliveryState(row.state), row, None))
+                state = DeliveryState(row.state)
+                if canceled is not None and not state.final:
+                    state = DeliveryState.CANCELED
+                found.setdefault(key, _status(row.url, key, state, row, None))
             return [found[key] for key in sorted(found)]
+
+    async def cancel(self, message_key: bytes, now: int) -> int:
+        """Take a message out of outbox and queue, except what is being sent; count that."""
+        async with self._writing() as connection:
+            waiting = await connection.execute(
+                outbox.delete().where(outbox.c.message_id == message_key)
+            )
+            queued = await connection.execute(
+                delivery.delete().where(
+                    delivery.c.message_id == message_key,
+                    sa.or_(delivery.c.lease == 0, delivery.c.next_attempt_at <= now),
+                )
+            )
+            stopped = int(waiting.rowcount) + int(queued.rowcount)
+            if stopped:
+                await connection.execute(
+                    message.update().where(message.c.id == message_key).values(canceled_at=now)
+                )
+            return stopped
 
     async def prune(self, now: int) -> None:
         """Remove idempotency keys whose window is over."""
@@ -310,6 +353,7 @@ class SqlStore:
                 "event_type": new.event_type,
                 "body": new.body,
                 "created_at": new.created_at,
+                "deliver_at": new.deliver_at,
             },
         )
         await execute(outbox.insert(), {"due_at": new.due_at, "message_id": new.key})
@@ -363,7 +407,7 @@ def _insert(engine: AsyncEngine) -> Any:
 
 def _ring_after_commit(session: Any, on_commit: Callable[[], None]) -> None:
     """Listen once per session: whoever is called after a commit looks for work."""
-    if session.info.get("hookline") is on_commit:
+    if session.info.get("hookline") == on_commit:
         return
     session.info["hookline"] = on_commit
 
@@ -371,10 +415,6 @@ def _ring_after_commit(session: Any, on_commit: Callable[[], None]) -> None:
         on_commit()
 
     sa.event.listen(session, "after_commit", ring)
-
-
-def _new_key(now: int) -> bytes:
-    return ids.uuid7(now, os.urandom(10))
 
 
 def _digest(declared: Endpoint) -> bytes:
@@ -388,6 +428,8 @@ def _digest(declared: Endpoint) -> bytes:
             declared.description,
             declared.retry_schedule,
             declared.timeout,
+            declared.concurrency,
+            declared.rate_limit,
         ]
     )
     return hashlib.sha256(content).digest()
@@ -406,6 +448,8 @@ def _endpoint(row: Any, secret: str | None) -> Endpoint:
         description=row.description,
         retry_schedule=tuple(row.retry_schedule) if row.retry_schedule else None,
         timeout=row.timeout,
+        concurrency=row.concurrency,
+        rate_limit=row.rate_limit,
         source=row.source,
         id=ids.encode(ids.ENDPOINT, row.id),
         disabled_at=_time(row.disabled_at),

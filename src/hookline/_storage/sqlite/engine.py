@@ -14,7 +14,7 @@ def create_engine(path: str) -> AsyncEngine:
     SQLite's own default, a deferred transaction, fails half way when somebody else wrote.
     """
     url = sa.URL.create("sqlite+aiosqlite", database=path)
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, hide_parameters=True)
     sa.event.listen(engine.sync_engine, "connect", _on_connect)
     sa.event.listen(engine.sync_engine, "begin", _on_begin)
     return engine

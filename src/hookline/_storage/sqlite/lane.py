@@ -50,22 +50,28 @@ class Lane:
         self._on_foreign_write = on_foreign_write
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._main, name="hookline-sqlite", daemon=True)
-        self._opened = threading.Event()
-        self._error: BaseException | None = None
+        self._opened: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] | None = None
         self._synchronous = ""
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Start the thread and wait for its connection; raise StorageError when it cannot open."""
+        loop = asyncio.get_running_loop()
+        self._opened, self._closed = loop.create_future(), loop.create_future()
         self._thread.start()
-        self._opened.wait()
-        if self._error is not None:
-            raise StorageError(f"{self._path}: {self._error}") from self._error
+        await self._opened
 
-    def close(self) -> None:
-        """Finish what is queued and end the thread. Safe to call twice."""
-        if self._thread.is_alive():
+    async def close(self) -> None:
+        """Finish what is queued and end the thread. Safe to call twice.
+
+        Uses no executor: at the interpreter's exit those are gone before we are.
+        """
+        if self._closed is None:
+            return
+        if not self._closed.done():
             self._jobs.put(None)
-            self._thread.join()
+        await asyncio.shield(self._closed)
+        self._thread.join()
 
     def submit(
         self,
@@ -87,14 +93,15 @@ class Lane:
         try:
             connection = connect(self._path)
         except (sqlite3.Error, OSError) as error:
-            self._error = error
-            self._opened.set()
+            _tell(self._closed)
+            _tell(self._opened, StorageError(f"{self._path}: {error}"))
             return
-        self._opened.set()
+        _tell(self._opened)
         try:
             self._serve(connection)
         finally:
             connection.close()
+            _tell(self._closed)
 
     def _serve(self, connection: sqlite3.Connection) -> None:
         seen = _data_version(connection)
@@ -177,6 +184,13 @@ def connect(path: str) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA cache_size=-16000")
     return connection
+
+
+def _tell(future: asyncio.Future[None] | None, error: BaseException | None = None) -> None:
+    """Resolve a future of another thread's loop."""
+    if future is None or future.get_loop().is_closed():
+        return
+    future.get_loop().call_soon_threadsafe(_settle_futures, [(future, None, error)])
 
 
 def _data_version(connection: sqlite3.Connection) -> int:

@@ -2,30 +2,41 @@
 
 import asyncio
 import json
-import secrets
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from sqlite3 import Connection
 from typing import Any
 
-import orjson
-
-from hookline._domain.delivery import Decision, DeliveryState
-from hookline._domain.endpoint import SigningSecret, Target
+from hookline._domain import ids
+from hookline._domain.breaker import Circuit, CircuitState, Health
+from hookline._domain.endpoint import Target
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._engine.route import RoutingTable
-from hookline._ports import Claimed, Leased, NewMessage, Routed, Settlement
+from hookline._ports import (
+    Circuits,
+    Claimed,
+    Leased,
+    NewMessage,
+    RoomOf,
+    Routed,
+    Settled,
+    Settlement,
+    Share,
+)
+from hookline._storage import rows as row_of
+from hookline._storage.batch import (
+    FAIR_SHARE,
+    ROUTE_MESSAGES,
+    ROUTE_ROWS,
+    SCAN_ENDPOINTS,
+    ClaimBatch,
+    RouteBatch,
+)
 from hookline._storage.schema import HELD
 from hookline._storage.sqlite.lane import Lane
+from hookline._storage.sqlite.owner import FileLock
 from hookline._storage.sqlite.sql import SQL
 
-ROUTE_MESSAGES = 256
-ROUTE_ROWS = 1000
-"""Most messages read and deliveries written in one routing batch: a message with more endpoints
-is routed in steps, so that nobody waits long for the write lock."""
-SCAN_ENDPOINTS = 1000
-"""Endpoints one claim looks at."""
-FAIR_SHARE = 4
-"""Deliveries an endpoint gets per claim at least, before the next endpoint has its turn."""
 MOST_CACHED = 10_000
 """Targets and routing tables kept in memory."""
 
@@ -38,6 +49,7 @@ class SqliteQueue:
         self._path = path
         self._kept = response_kept
         self._lane: Lane | None = None
+        self._lock = FileLock(f"{path}-worker")
         self._cursor = b""
         self._tables: dict[bytes, RoutingTable] = {}
         self._targets: dict[bytes, Target] = {}
@@ -51,14 +63,15 @@ class SqliteQueue:
                 loop.call_soon_threadsafe(on_foreign_write)
 
         lane = Lane(self._path, knock)
-        await asyncio.to_thread(lane.open)
+        await lane.open()
         self._lane = lane
 
     async def stop(self) -> None:
         """Finish what is queued and close the file."""
+        self._lock.release()
         lane, self._lane = self._lane, None
         if lane is not None:
-            await asyncio.to_thread(lane.close)
+            await lane.close()
 
     @property
     def _open(self) -> Lane:
@@ -66,9 +79,23 @@ class SqliteQueue:
             raise RuntimeError("the queue is not open")
         return self._lane
 
+    async def beat(self, worker: bytes, now: int) -> Share | None:  # noqa: ARG002 - the port's
+        """Take the whole work when this process owns the file, none of it otherwise.
+
+        Two workers on one SQLite file would only wait for each other; the lock of a process that
+        dies is free at once.
+        """
+        return Share(0, 1) if self._lock.acquire() else None
+
+    async def leave(self, worker: bytes) -> None:  # noqa: ARG002 - the port's
+        """Let the next process have the file."""
+        self._lock.release()
+
     # publish -------------------------------------------------------------------------------
 
-    async def publish(self, messages: Sequence[NewMessage]) -> list[bytes | Exception]:
+    async def publish(
+        self, messages: Sequence[NewMessage], *, atomic: bool = False
+    ) -> list[bytes | Exception]:
         """Commit messages durably, with their idempotency keys."""
 
         def job(connection: Connection) -> list[bytes | Exception]:
@@ -76,12 +103,14 @@ class SqliteQueue:
             fresh = []
             for message in messages:
                 result = _remember(connection, message)
+                if isinstance(result, Exception) and atomic:
+                    raise result
                 if result is message.key:
                     fresh.append(message)
                 results.append(result)
             connection.executemany(
                 SQL["insert_message"],
-                [(m.key, m.app, m.event_type, m.body, m.created_at) for m in fresh],
+                [(m.key, m.app, m.event_type, m.body, m.created_at, m.deliver_at) for m in fresh],
             )
             connection.executemany(SQL["insert_outbox"], [(m.due_at, m.key) for m in fresh])
             return results
@@ -91,7 +120,7 @@ class SqliteQueue:
 
     # route ---------------------------------------------------------------------------------
 
-    async def route(self, room: int, now: int, lease_until: int) -> Routed:
+    async def route(self, room: int, now: int, lease_until: int, room_of: RoomOf) -> Routed:
         """Turn due messages into deliveries; the first `room` are the caller's to send."""
         nothing = Routed()
 
@@ -100,42 +129,28 @@ class SqliteQueue:
             return True if nothing.next_due is not None and nothing.next_due <= now else None
 
         def job(connection: Connection, _: bool) -> Routed:
-            return self._route(connection, room, now, lease_until)
+            return self._route(connection, RouteBatch(room, now, lease_until, room_of))
 
         routed: Routed = await self._open.submit(job, look=look, nothing=nothing)
         return routed
 
-    def _route(self, connection: Connection, room: int, now: int, lease_until: int) -> Routed:
-        due = connection.execute(SQL["due_outbox"], (now, ROUTE_MESSAGES)).fetchall()
-        routed, lease = Routed(), _new_lease()
-        rows: list[tuple[bytes, bytes, int, int]] = []
+    def _route(self, connection: Connection, router: RouteBatch) -> Routed:
+        due = connection.execute(SQL["due_outbox"], (router.now, ROUTE_MESSAGES)).fetchall()
+        router.circuits = _circuits(connection)
         done = []
         for due_at, message, after, app, event_type, body in due:
             wanted = self._table(connection, app).wanted(event_type)
-            if after is None:
-                active = sum(1 for target in wanted if target.disabled_reason is None)
-                routed.counts.append((message, event_type, active))
-            else:
-                wanted = tuple(target for target in wanted if target.key > after)
-            step = wanted[: ROUTE_ROWS - len(rows)]
-            for target in step:
-                if target.disabled_reason is not None:
-                    rows.append((message, target.key, 0, HELD))
-                elif len(routed.leased) < room:
-                    rows.append((message, target.key, lease, lease_until))
-                    routed.leased.append(Leased(message, event_type, body, target, 0, lease))
-                else:
-                    rows.append((message, target.key, 0, now))
-                    routed.waiting = True
-            if len(step) < len(wanted):
-                if step:
-                    connection.execute(SQL["advance_outbox"], (step[-1].key, due_at, message))
+            if wanted and router.full:
+                break
+            last = router.add(wanted, after, message, event_type, body)
+            if last is not None:
+                connection.execute(SQL["advance_outbox"], (last, due_at, message))
                 break
             done.append((due_at, message))
-        connection.executemany(SQL["insert_delivery"], rows)
+        connection.executemany(SQL["insert_delivery"], router.rows)
         connection.executemany(SQL["delete_outbox"], done)
-        routed.next_due = connection.execute(SQL["next_outbox"]).fetchone()[0]
-        return routed
+        router.routed.next_due = connection.execute(SQL["next_outbox"]).fetchone()[0]
+        return router.routed
 
     def _table(self, connection: Connection, app: bytes) -> RoutingTable:
         """Return the application's routing table, read again when its endpoints changed."""
@@ -144,8 +159,8 @@ class SqliteQueue:
         table = self._tables.get(app)
         if table is None or table.revision != revision:
             keys = connection.execute(SQL["app_secrets"], (app,)).fetchall()
-            rows = connection.execute(SQL["app_endpoints"], (app,)).fetchall()
-            subscribers = [(json.loads(row[8]), _target(row, keys)) for row in rows]
+            rows = _dicts(connection.execute(SQL["app_endpoints"], (app,)))
+            subscribers = [(json.loads(r["events"]), row_of.target(r, keys)) for r in rows]
             table = RoutingTable(revision, subscribers)
             _remember_in(self._tables, app, table)
             for _, target in subscribers:
@@ -160,14 +175,14 @@ class SqliteQueue:
         target = self._targets.get(endpoint)
         if target is None or target.revision != found[0]:
             keys = connection.execute(SQL["one_secrets"], (endpoint,)).fetchall()
-            row = connection.execute(SQL["one_endpoint"], (endpoint,)).fetchone()
-            target = _target(row, keys)
+            (row,) = _dicts(connection.execute(SQL["one_endpoint"], (endpoint,)))
+            target = row_of.target(row, keys)
             _remember_in(self._targets, endpoint, target)
         return target
 
     # claim ---------------------------------------------------------------------------------
 
-    async def claim(self, room: int, now: int, lease_until: int) -> Claimed:
+    async def claim(self, room: int, now: int, lease_until: int, room_of: RoomOf) -> Claimed:
         """Lease due deliveries, taking turns between endpoints from where the last claim ended."""
         nothing = Claimed()
 
@@ -176,7 +191,8 @@ class SqliteQueue:
             return due or None
 
         def job(connection: Connection, due: list[bytes]) -> Claimed:
-            return self._claim(connection, due, nothing.next_due, room, now, lease_until)
+            claim = ClaimBatch(room, now, lease_until, room_of, nothing.next_due)
+            return self._claim(connection, due, claim)
 
         claimed: Claimed = await self._open.submit(job, look=look, nothing=nothing)
         return claimed
@@ -203,65 +219,69 @@ class SqliteQueue:
             return []
         return connection.execute(SQL["due_endpoints"], {"after": after, "most": most}).fetchall()
 
-    def _claim(
-        self,
-        connection: Connection,
-        due: list[bytes],
-        next_due: int | None,
-        room: int,
-        now: int,
-        lease_until: int,
-    ) -> Claimed:
-        lease, share = _new_lease(), max(FAIR_SHARE, room // len(due))
-        leased: list[Leased] = []
+    def _claim(self, connection: Connection, due: list[bytes], claim: ClaimBatch) -> Claimed:
+        circuits = _circuits(connection)
+        share = max(FAIR_SHARE, claim.room // len(due))
         held: list[tuple[int, int, bytes, bytes]] = []
         for endpoint in due:
-            if len(leased) >= room:
-                next_due = now
+            left = claim.room - len(claim.leased)
+            if left <= 0:
+                claim.again(claim.now)
                 break
             self._cursor = endpoint
-            want = min(share, room - len(leased))
-            rows = connection.execute(SQL["due_deliveries"], (endpoint, now, want)).fetchall()
-            if len(rows) == want:
-                next_due = now  # it may have more
-            else:
-                after = connection.execute(SQL["next_delivery"], (endpoint, now)).fetchone()[0]
-                if after is not None and after < HELD:
-                    next_due = after if next_due is None else min(next_due, after)
             target = self._current_target(connection, endpoint)
             if target is None or target.disabled_reason is not None:
-                held += [(0, HELD, message, endpoint) for message, *_ in rows]
+                rows = self._due_rows(connection, endpoint, claim, ROUTE_ROWS)
+                held += [(0, HELD, row[0], endpoint) for row in rows]
                 continue
-            leased += [
-                Leased(message, event_type, body, target, attempts, lease)
-                for message, attempts, event_type, body in rows
-            ]
+            want = claim.want(target, circuits.get(endpoint), min(share, left))
+            if want == 0:
+                continue
+            circuit = circuits.get(endpoint)
+            if circuit is not None and circuit.state is not CircuitState.CLOSED:
+                want, circuits[endpoint] = 1, circuit.probing(claim.lease_until)
+                _write_circuit(connection, endpoint, circuits[endpoint])
+            rows = self._due_rows(connection, endpoint, claim, want)
+            claim.take(target, rows)
         connection.executemany(
             SQL["lease_delivery"],
-            [(lease, lease_until, d.message, d.target.key) for d in leased] + held,
+            [(claim.lease, claim.lease_until, d.message, d.target.key) for d in claim.leased]
+            + held,
         )
-        return Claimed(leased, next_due)
+        return Claimed(claim.leased, claim.next_due, claim.saturated, circuits)
+
+    @staticmethod
+    def _due_rows(
+        connection: Connection, endpoint: bytes, claim: ClaimBatch, want: int
+    ) -> list[tuple[Any, ...]]:
+        """Return due deliveries of an endpoint; note when its next one falls due."""
+        rows = connection.execute(SQL["due_deliveries"], (endpoint, claim.now, want)).fetchall()
+        later = None
+        if len(rows) < want:
+            later = connection.execute(SQL["next_delivery"], (endpoint, claim.now)).fetchone()[0]
+        claim.found(len(rows), want, later)
+        return rows
 
     # settle --------------------------------------------------------------------------------
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+    async def settle(self, settlements: Sequence[Settlement], now: int) -> Settled:
         """Write attempts, move deliveries on; a lost lease changes nothing."""
 
-        def job(connection: Connection) -> list[bool]:
+        def job(connection: Connection) -> Settled:
             cursor = connection.cursor()
             kept = [_move_on(cursor, s) == 1 for s in settlements]
             connection.executemany(
                 SQL["insert_attempt"],
                 [
-                    _attempt_row(s, self._kept)
+                    row_of.attempt(s, self._kept)
                     for s, still_ours in zip(settlements, kept, strict=True)
                     if still_ours
                 ],
             )
-            return kept
+            return Settled(kept, _judge(connection, settlements, kept, now))
 
-        kept: list[bool] = await self._open.submit(job)
-        return kept
+        settled: Settled = await self._open.submit(job)
+        return settled
 
     async def renew(self, deliveries: Iterable[Leased], lease_until: int) -> None:
         """Push leases further out."""
@@ -274,9 +294,9 @@ class SqliteQueue:
         await self._open.submit(lambda c: c.executemany(SQL["release_delivery"], rows).rowcount)
 
 
-def _new_lease() -> int:
-    """Return a claim's own number: never 0, never used before, so no row can be mistaken."""
-    return secrets.randbits(62) + 1
+def _dicts(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def _remember_in(cache: dict[bytes, Any], key: bytes, value: Any) -> None:
@@ -289,8 +309,7 @@ def _remember(connection: Connection, message: NewMessage) -> bytes | Exception:
     """Return the key of the message its idempotency key stands for: its own when it is new."""
     if message.idempotency_key is None:
         return message.key
-    # The window is measured from the publish: `due_at` may lie in the future, the key's time not.
-    published = int.from_bytes(message.key[:6])
+    published = ids.milliseconds(message.key)
     taken = connection.execute(
         SQL["remember_key"],
         {
@@ -312,65 +331,53 @@ def _remember(connection: Connection, message: NewMessage) -> bytes | Exception:
     return bytes(older)
 
 
-def _target(row: Sequence[Any], keys: Sequence[tuple[bytes, str, int | None]]) -> Target:
-    key, revision, url, headers, schedule, timeout, reason, disabled_at, _ = row
-    return Target(
-        key=key,
-        revision=revision,
-        url=url,
-        header_lines=tuple(f"{name}: {value}" for name, value in json.loads(headers).items()),
-        secrets=tuple(SigningSecret(text, ends) for owner, text, ends in keys if owner == key),
-        retry_schedule=tuple(json.loads(schedule)) if schedule else None,
-        timeout=timeout,
-        disabled_reason=(reason or "disabled") if disabled_at is not None else None,
-    )
+def _circuits(connection: Connection) -> Circuits:
+    """Return the circuits that restrict endpoints."""
+    rows = connection.execute(SQL["restricting_circuits"])
+    return {row[0]: row_of.circuit(row[1:]) for row in rows}
 
 
-def _move_on(cursor: Any, settlement: Settlement) -> int:
-    """Move one delivery on, fenced by its lease; return how many rows that changed: 1, or 0."""
-    delivery, decision = settlement.delivery, settlement.decision
-    where = (delivery.message, delivery.target.key, delivery.lease)
-    if decision.state is DeliveryState.PENDING:
-        cursor.execute(SQL["keep_delivery"], (decision.next_attempt_at, *where))
-    elif decision.state is DeliveryState.HELD:
-        cursor.execute(SQL["keep_delivery"], (HELD, *where))
+def _write_circuit(connection: Connection, endpoint: bytes, circuit: Circuit | None) -> None:
+    if circuit is None:
+        connection.execute(SQL["delete_circuit"], (endpoint,))
     else:
+        connection.execute(SQL["write_circuit"], (endpoint, *circuit))
+
+
+def _move_on(cursor: sqlite3.Cursor, settlement: Settlement) -> int:
+    """Move one delivery on, fenced by its lease; return how many rows that changed: 1, or 0."""
+    delivery = settlement.delivery
+    where = (delivery.message, delivery.target.key, delivery.lease)
+    if row_of.is_final(settlement):
         cursor.execute(SQL["finish_delivery"], where)
-    changed: int = cursor.rowcount
-    if changed and decision.disable_endpoint is not None:
-        _disable(cursor, delivery.target.key, decision, settlement.started_at)
-    return changed
+    else:
+        cursor.execute(SQL["keep_delivery"], (*row_of.kept_on(settlement), *where))
+    return cursor.rowcount
 
 
-def _disable(cursor: Any, endpoint: bytes, decision: Decision, now: int) -> None:
-    cursor.execute(
-        SQL["disable_endpoint"],
-        {"endpoint": endpoint, "reason": decision.disable_endpoint, "now": now},
-    )
-    if cursor.rowcount:
-        cursor.execute(SQL["touch_app"], (endpoint,))
-
-
-def _attempt_row(settlement: Settlement, kept: int) -> tuple[Any, ...]:
-    delivery, outcome, decision = settlement.delivery, settlement.outcome, settlement.decision
-    times = outcome.timings
-    return (
-        delivery.message,
-        settlement.key,
-        delivery.target.key,
-        delivery.attempts + 1,
-        settlement.started_at,
-        delivery.target.url,
-        decision.state.value,
-        outcome.status,
-        outcome.failure.value if outcome.failure is not None else None,
-        outcome.detail,
-        orjson.dumps(outcome.headers).decode() if outcome.headers else "[]",
-        outcome.body[:kept],
-        times.dns,
-        times.connect,
-        times.tls,
-        times.first_byte,
-        times.total,
-        decision.next_attempt_at,
-    )
+def _judge(
+    connection: Connection, settlements: Sequence[Settlement], kept: list[bool], now: int
+) -> dict[bytes, Health]:
+    """Judge the endpoints of a batch that are or were in trouble, and write what changed."""
+    quiet = not connection.execute(SQL["any_circuit"]).fetchone()[0]
+    found = {}
+    for endpoint, group in row_of.by_endpoint(settlements, kept).items():
+        if quiet and row_of.all_well(group):
+            continue
+        row = connection.execute(SQL["one_circuit"], (endpoint,)).fetchone()
+        before = row_of.circuit(row) if row else None
+        if before is None and row_of.all_well(group):
+            continue
+        found[endpoint] = health = row_of.health(group, before, now)
+        if health.circuit != before:
+            _write_circuit(connection, endpoint, health.circuit)
+        asked = next(
+            (s.decision.disable_endpoint for s in group if s.decision.disable_endpoint), None
+        )
+        reason = asked or health.disable
+        if reason is not None:
+            connection.execute(
+                SQL["disable_endpoint"], {"endpoint": endpoint, "reason": reason, "now": now}
+            )
+            connection.execute(SQL["touch_app"], (endpoint,))
+    return found

@@ -30,6 +30,8 @@ def upgrade() -> None:
         sa.Column("headers", sa.JSON, nullable=False),
         sa.Column("retry_schedule", sa.JSON),
         sa.Column("timeout", sa.Float),
+        sa.Column("concurrency", sa.BigInteger),
+        sa.Column("rate_limit", sa.Float),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("declared_url", sa.Text),
         sa.Column("declared_digest", sa.LargeBinary),
@@ -73,6 +75,8 @@ def upgrade() -> None:
         sa.Column("event_type", sa.Text, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("deliver_at", sa.BigInteger),
+        sa.Column("canceled_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", name="pk_hookline_message"),
     )
     op.create_table(
@@ -88,8 +92,10 @@ def upgrade() -> None:
         sa.Column("message_id", KEY, nullable=False),
         sa.Column("endpoint_id", KEY, nullable=False),
         sa.Column("attempts", sa.BigInteger, nullable=False),
+        sa.Column("step", sa.BigInteger, nullable=False),
         sa.Column("lease", sa.BigInteger, nullable=False),
         sa.Column("next_attempt_at", sa.BigInteger, nullable=False),
+        sa.Column("resume_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("message_id", "endpoint_id", name="pk_hookline_delivery"),
         sqlite_with_rowid=False,
     )
@@ -104,6 +110,7 @@ def upgrade() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("endpoint_id", KEY, nullable=False),
         sa.Column("number", sa.BigInteger, nullable=False),
+        sa.Column("trigger", sa.Text, nullable=False),
         sa.Column("started_at", sa.BigInteger, nullable=False),
         sa.Column("url", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
@@ -123,6 +130,29 @@ def upgrade() -> None:
     )
     op.create_index("ix_hookline_attempt_endpoint_id_id", "hookline_attempt", ["endpoint_id", "id"])
     op.create_table(
+        "hookline_circuit",
+        sa.Column("endpoint_id", KEY, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("failures", sa.BigInteger, nullable=False),
+        sa.Column("failed", sa.BigInteger, nullable=False),
+        sa.Column("failing_since", sa.BigInteger),
+        sa.Column("opened", sa.BigInteger, nullable=False),
+        sa.Column("blocked_until", sa.BigInteger, nullable=False),
+        sa.Column("ramp", sa.BigInteger, nullable=False),
+        sa.Column("warned", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("endpoint_id", name="pk_hookline_circuit"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "hookline_worker",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("pid", sa.BigInteger, nullable=False),
+        sa.Column("started_at", sa.BigInteger, nullable=False),
+        sa.Column("seen_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_hookline_worker"),
+    )
+    op.create_table(
         "hookline_idempotency",
         sa.Column("app_id", KEY, nullable=False),
         sa.Column("key", sa.Text, nullable=False),
@@ -138,6 +168,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         "idempotency",
+        "worker",
+        "circuit",
         "attempt",
         "delivery",
         "outbox",

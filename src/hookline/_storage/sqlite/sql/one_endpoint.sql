@@ -1,3 +1,5 @@
-SELECT id, revision, url, headers, retry_schedule, timeout, disabled_reason, disabled_at, events
+SELECT
+  id, revision, url, headers, retry_schedule, timeout, concurrency, rate_limit, disabled_reason,
+  disabled_at, events
 FROM hookline_endpoint
 WHERE id = ?

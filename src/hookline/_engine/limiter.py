@@ -1,0 +1,159 @@
+"""Keeping to each endpoint's limits: so many in flight, so many a second.
+
+A limit holds over all workers; each keeps to its `Share` of it, so that no request costs a look
+into the database. What is over the limit waits here, leased, for the next free place.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from hookline._domain.breaker import Circuit
+from hookline._domain.endpoint import Target
+from hookline._engine.attempt import Flight
+from hookline._ports import Circuits, Share
+
+AHEAD = 128
+"""Deliveries of one endpoint leased beyond its places: enough to keep it busy while the database
+works on the next batch."""
+
+
+class _Gate:
+    """One endpoint's places and its queue in front of them."""
+
+    __slots__ = ("circuit", "flying", "free_at", "target", "waiting")
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.circuit: Circuit | None = None
+        self.flying = 0
+        self.waiting: deque[Flight] = deque()
+        self.free_at = 0.0  # when (Unix ms) the rate allows the next one, a second's worth ahead
+
+    def places(self, share: Share, now: int) -> int:
+        target = self.target
+        admitted = self.circuit.admits(now) if self.circuit is not None else None
+        if admitted == 1:
+            return 1  # a probe belongs to the worker that claimed it
+        limit = target.concurrency if admitted is None else min(admitted, target.concurrency)
+        return share.of(limit, target.key)
+
+    def next_at(self, share: Share, now: int) -> int:
+        """Return when the rate allows the next request: now or later."""
+        if self.target.rate_limit is None:
+            return now
+        return max(now, round(self.free_at - _burst(self.target, share)))
+
+    def count(self, share: Share, now: int) -> None:
+        """Count one request against the rate (a token bucket, kept as a time: GCRA)."""
+        if self.target.rate_limit is not None:
+            interval = 1000 * share.workers / self.target.rate_limit
+            self.free_at = max(self.free_at, now) + interval
+
+
+def _burst(target: Target, share: Share) -> float:
+    """Return how far (ms) requests may run ahead of an even rhythm: up to a second's worth."""
+    interval = 1000 * share.workers / (target.rate_limit or 1)
+    return max(0.0, 1000 - interval)
+
+
+class Limiter:
+    """All gates of one worker. Lives on the engine's loop; `room_of` may be asked anywhere."""
+
+    def __init__(self) -> None:
+        """Begin with the whole of every limit."""
+        self.share = Share(0, 1)
+        self._gates: dict[bytes, _Gate] = {}
+        self._rated: set[bytes] = set()
+
+    def room_of(self, target: Target) -> int:
+        """Return how many more deliveries of an endpoint this worker can take."""
+        gate = self._gates.get(target.key)
+        held = gate.flying + len(gate.waiting) if gate is not None else 0
+        ahead = AHEAD
+        if target.rate_limit is not None:  # no more than a few seconds' worth
+            ahead = min(AHEAD, max(1, int(5 * target.rate_limit / self.share.workers)))
+        own = self.share.of(target.concurrency, target.key)
+        return own + ahead - held if own else 0
+
+    def admit(self, flights: Iterable[Flight], now: int, circuits: Circuits) -> list[Flight]:
+        """Queue flights at their gates; return those that may go at once."""
+        touched = {}
+        for flight in flights:
+            target = flight.delivery.target
+            gate = self._gates.get(target.key)
+            if gate is None:
+                gate = self._gates[target.key] = _Gate(target)
+            gate.target = target
+            gate.waiting.append(flight)
+            touched[target.key] = gate
+        for key, gate in touched.items():
+            gate.circuit = circuits.get(key)
+        return [f for gate in touched.values() for f in self._pass(gate, now)]
+
+    def landed(self, flights: Iterable[Flight], now: int) -> list[Flight]:
+        """Free the places of flights that ended; return those that may go now."""
+        touched = {}
+        for flight in flights:
+            gate = self._gates[flight.delivery.target.key]
+            gate.flying -= 1
+            touched[gate.target.key] = gate
+        return [f for gate in touched.values() for f in self._pass(gate, now)]
+
+    def due(self, now: int) -> list[Flight]:
+        """Return the flights that waited for the rate and may go now."""
+        return [f for key in list(self._rated) for f in self._pass(self._gates[key], now)]
+
+    def next_due(self, now: int) -> int | None:
+        """Return when (Unix ms) the next flight waiting for the rate may go."""
+        times = (self._gates[key].next_at(self.share, now) for key in self._rated)
+        return min(times, default=None)
+
+    def rebalance(self, share: Share, now: int) -> list[Flight]:
+        """Take over a new share of the limits; return the flights that may go now."""
+        self.share = share
+        return [f for gate in list(self._gates.values()) for f in self._pass(gate, now)]
+
+    def judged(
+        self, key: bytes, circuit: Circuit | None, now: int
+    ) -> tuple[list[Flight], list[Flight]]:
+        """Note an endpoint's health; return the flights that may go, and those to give back.
+
+        What waits in front of a circuit that is not closed, or of a receiver that asked for a
+        pause, goes back to the database: waiting is not failing.
+        """
+        gate = self._gates.get(key)
+        if gate is None:
+            return [], []
+        gate.circuit = circuit
+        if circuit is not None and (circuit.state != "closed" or circuit.blocked_until > now):
+            return [], self._empty(gate)
+        return self._pass(gate, now), []
+
+    def empty(self) -> list[Flight]:
+        """Return everything that waits: the worker stops."""
+        return [f for gate in list(self._gates.values()) for f in self._empty(gate)]
+
+    def _empty(self, gate: _Gate) -> list[Flight]:
+        waiting = list(gate.waiting)
+        gate.waiting.clear()
+        self._tidy(gate)
+        return waiting
+
+    def _pass(self, gate: _Gate, now: int) -> list[Flight]:
+        """Let through what the places and the rate allow."""
+        going = []
+        places = gate.places(self.share, now)
+        while gate.waiting and gate.flying < places and gate.next_at(self.share, now) <= now:
+            gate.count(self.share, now)
+            gate.flying += 1
+            going.append(gate.waiting.popleft())
+        self._tidy(gate)
+        if gate.waiting and gate.flying < places:
+            self._rated.add(gate.target.key)
+        return going
+
+    def _tidy(self, gate: _Gate) -> None:
+        """Forget a gate nothing stands at, unless its rate still has to be remembered."""
+        self._rated.discard(gate.target.key)
+        if not gate.flying and not gate.waiting and gate.target.rate_limit is None:
+            self._gates.pop(gate.target.key, None)

@@ -1,0 +1,154 @@
+"""Routing and claiming, decided: what the hot paths of all databases share."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hookline._domain.breaker import Circuit
+from hookline._domain.endpoint import Target
+from hookline._ports import Circuits, Leased, RoomOf, Routed
+from hookline._storage.schema import HELD
+
+ROUTE_MESSAGES = 256
+ROUTE_ROWS = 1000
+"""Most messages read and deliveries written in one routing batch: a message with more endpoints
+is routed in steps, so that nobody waits long for the write lock."""
+SCAN_ENDPOINTS = 1000
+"""Endpoints one claim looks at."""
+FAIR_SHARE = 4
+"""Deliveries an endpoint gets per claim at least, before the next endpoint has its turn."""
+
+
+def new_lease() -> int:
+    """Return a claim's own number: never 0, never used before, so no row can be mistaken."""
+    return secrets.randbits(62) + 1
+
+
+@dataclass(slots=True)
+class RouteBatch:
+    """One routing transaction: the rows to write, and what the caller may send at once.
+
+    `rows` are (message, endpoint, lease, next_attempt_at).
+    """
+
+    room: int
+    now: int
+    lease_until: int
+    room_of: RoomOf
+    circuits: Circuits = field(default_factory=dict)
+    rows: list[tuple[bytes, bytes, int, int]] = field(default_factory=list)
+    routed: Routed = field(default_factory=Routed)
+    lease: int = field(default_factory=new_lease)
+    _rooms: dict[bytes, int] = field(default_factory=dict)
+
+    @property
+    def full(self) -> bool:
+        """Whether the transaction is as large as it may get."""
+        return len(self.rows) >= ROUTE_ROWS
+
+    def add(
+        self,
+        wanted: Sequence[Target],
+        after: bytes | None,
+        message: bytes,
+        event_type: str,
+        body: bytes,
+    ) -> bytes | None:
+        """Add a message's deliveries; return the last endpoint served when some are left over.
+
+        `after` is that endpoint of the step before, None in the first one.
+        """
+        if after is None:
+            active = sum(1 for target in wanted if target.disabled_reason is None)
+            self.routed.counts.append((message, event_type, active))
+        else:
+            wanted = [target for target in wanted if target.key > after]
+        step = wanted[: ROUTE_ROWS - len(self.rows)]
+        for target in step:
+            if target.disabled_reason is not None:
+                self.rows.append((message, target.key, 0, HELD))
+            elif self._take(target):
+                self.rows.append((message, target.key, self.lease, self.lease_until))
+                leased = Leased(message, event_type, body, target, self.lease)
+                self.routed.leased.append(leased)
+            else:
+                self.rows.append((message, target.key, 0, self.now))
+                self.routed.waiting = True
+        return step[-1].key if len(step) < len(wanted) else None
+
+    def _take(self, target: Target) -> bool:
+        """Return whether the caller takes one more delivery of this endpoint."""
+        if len(self.routed.leased) >= self.room:
+            return False
+        left = self._rooms.get(target.key)
+        if left is None:
+            left = self.room_of(target)
+            circuit = self.circuits.get(target.key)
+            if circuit is not None:
+                admitted = circuit.admits(self.now)
+                # A circuit that is not closed is probed by a claim, which is exclusive.
+                probe = circuit.state != "closed"
+                left = 0 if probe else left if admitted is None else min(left, admitted)
+        self._rooms[target.key] = left - 1
+        return left > 0
+
+
+@dataclass(slots=True)
+class ClaimBatch:
+    """One claiming transaction."""
+
+    room: int
+    now: int
+    lease_until: int
+    room_of: RoomOf
+    next_due: int | None = None
+    leased: list[Leased] = field(default_factory=list)
+    lease: int = field(default_factory=new_lease)
+    saturated: bool = False
+    _bounded: bool = False
+
+    def found(self, rows: int, want: int, next_due: int | None) -> None:
+        """Note that an endpoint gave `rows` of the `want` asked for; its next falls due then.
+
+        One with more to give is asked again at once, unless it is its own limit that bounded it:
+        then a landing says when.
+        """
+        if rows < want:
+            self.again(next_due)
+        elif not self._bounded:
+            self.again(self.now)
+
+    def again(self, at: int | None) -> None:
+        """Note that something falls due at `at` (held deliveries never do)."""
+        if at is not None and at < HELD:
+            self.next_due = at if self.next_due is None else min(self.next_due, at)
+
+    def want(self, target: Target, circuit: Circuit | None, share: int) -> int:
+        """Return how many deliveries of an endpoint to take now, `share` at most.
+
+        An endpoint without room does not make the claim come again: a landing does.
+        """
+        self._bounded = False
+        if circuit is None:
+            return self._within(share, self.room_of(target))
+        admitted = circuit.admits(self.now)
+        if admitted == 0:
+            self.again(circuit.blocked_until)
+            return 0
+        if circuit.state != "closed":
+            return 1  # the probe
+        most = share if admitted is None else min(share, admitted)
+        return self._within(most, self.room_of(target))
+
+    def _within(self, share: int, room: int) -> int:
+        if room < share:
+            self.saturated = self._bounded = True
+        return max(0, min(share, room))
+
+    def take(self, target: Target, rows: Sequence[Sequence[Any]]) -> None:
+        """Lease rows of (message, event type, body, attempts, step, resume_at)."""
+        self.leased += [
+            Leased(bytes(message), event_type, bytes(body), target, self.lease, *rest)
+            for message, event_type, body, *rest in rows
+        ]

@@ -1,0 +1,3 @@
+SELECT state, failures, failed, failing_since, opened, blocked_until, ramp, warned
+FROM hookline_circuit
+WHERE endpoint_id = ?

@@ -1,0 +1,287 @@
+"""`kill -9` at the worst moments: nothing is lost, nothing that was settled is sent again."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from textwrap import dedent
+
+import pytest
+
+from hookline import DeliveryState
+
+MESSAGES = 1000
+
+
+@pytest.fixture
+def start_process(tmp_path, database_file):
+    """Return a starter of Python code in a process of its own: it gets the database's URL first."""
+    running = []
+
+    def start(code, *arguments, url=None):
+        script = tmp_path / "script.py"
+        script.write_text(dedent(code), "utf-8")
+        process = subprocess.Popen(
+            [sys.executable, script, url or f"sqlite:///{database_file}", *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def kill(process):
+    """Kill without warning and return what it had said."""
+    os.kill(process.pid, signal.SIGKILL)
+    said = process.stdout.read().split()
+    assert process.wait() == -signal.SIGKILL
+    return said
+
+
+async def logs(webhooks, message_ids):
+    """Return the attempts of each message."""
+    found = {}
+    for start in range(0, len(message_ids), 50):
+        some = message_ids[start : start + 50]
+        lists = await asyncio.gather(*(webhooks.attempts(each) for each in some))
+        found.update(zip(some, lists, strict=True))
+    return found
+
+
+DELIVER = """
+    import asyncio, sys
+    from hookline import Webhooks
+
+    webhooks = Webhooks(database=sys.argv[1], lease=1, max_in_flight=64)
+    webhooks.register(sys.argv[2], ["order.paid"])
+
+    async def main():
+        calls = [webhooks.trigger("order.paid", {"n": n}) for n in range(int(sys.argv[3]))]
+        for receipt in await asyncio.gather(*calls):
+            print(receipt.message_id)
+        print("published", flush=True)
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+"""
+
+
+async def test_kill_in_the_middle_of_deliveries(start_process, make_webhooks, receiver):
+    """Killed in the middle of 1,000 deliveries and started again, the rest is delivered.
+
+    Each message arrives, none that was settled comes again, and the log has every one of them.
+    """
+    started = threading.Event()
+
+    def answer(received):
+        if received.number >= MESSAGES // 3:
+            started.set()
+        return 200
+
+    receiver.answer(answer)
+    process = start_process(DELIVER, receiver.url, str(MESSAGES))
+    assert await asyncio.to_thread(started.wait, 20)
+    *published, last = await asyncio.to_thread(kill, process)
+    assert (len(published), last) == (MESSAGES, "published")
+
+    reader = make_webhooks(deliver=False)
+    before = await logs(reader, published)
+    settled = {message for message, attempts in before.items() if attempts}
+    assert 0 < len(settled) < MESSAGES
+    for message in settled:
+        [attempt] = before[message]
+        assert (attempt.state, attempt.status) == (DeliveryState.SUCCEEDED, 200)
+    first_life = receiver.count
+    assert settled <= {each.id for each in receiver.received}
+
+    webhooks = make_webhooks(lease=1)
+    webhooks.register(receiver.url, ["order.paid"])
+    webhooks.init()
+    unsettled = MESSAGES - len(settled)
+    arrived = await receiver.arrived(first_life + unsettled)
+    for message in published:
+        if message not in settled:
+            attempts = await webhooks.attempts(message)
+            while not attempts:
+                attempts = await webhooks.attempts(message)
+    await webhooks.stop()
+
+    assert {each.id for each in arrived} == set(published)
+    second_life = Counter(each.id for each in arrived[first_life:])
+    assert not settled & set(second_life)
+    assert set(second_life.values()) == {1}
+    after = await logs(reader, published)
+    for message in published:
+        [attempt] = after[message]
+        assert (attempt.state, attempt.number) == (DeliveryState.SUCCEEDED, 1)
+        if message in settled:
+            assert [attempt] == before[message]
+    assert receiver.count == first_life + unsettled
+
+
+PUBLISH = """
+    import asyncio, sys
+    from hookline import Webhooks
+
+    webhooks = Webhooks(database=sys.argv[1], deliver=False)
+
+    async def main():
+        n = 0
+        while True:
+            receipt = await webhooks.trigger("order.paid", {"n": n})
+            print(receipt.message_id, flush=True)
+            n += 1
+
+    asyncio.run(main())
+"""
+
+
+async def test_kill_of_a_publisher(start_process, make_webhooks, receiver):
+    """Every trigger that returned before the kill is delivered by another process."""
+    process = start_process(PUBLISH)
+    for _ in range(100):
+        assert await asyncio.to_thread(process.stdout.readline)
+    published = 100 + len([line for line in await asyncio.to_thread(kill, process) if line])
+    webhooks = make_webhooks()
+    webhooks.register(receiver.url, ["order.paid"])
+    webhooks.init()
+
+    def numbers():
+        return {each.json()["data"]["n"] for each in receiver.received}
+
+    await asyncio.to_thread(receiver.wait_until, lambda: numbers() >= set(range(published)))
+    await webhooks.stop()
+    # One more may have been committed whose receipt was never printed.
+    assert numbers() <= set(range(published + 1))
+    assert len({each.id for each in receiver.received}) == receiver.count == len(numbers())
+
+
+async def test_kill_between_commit_and_wake_up(start_process, make_webhooks, receiver):
+    """A process killed right after its commit, before any delivery, leaves the event for others."""
+    process = start_process(
+        """
+        import asyncio, os, signal, sys
+        from hookline import Webhooks
+        from hookline._storage.sqlite.queue import SqliteQueue
+
+        publish = SqliteQueue.publish
+
+        async def publish_and_die(self, messages):
+            await publish(self, messages)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        SqliteQueue.publish = publish_and_die
+        webhooks = Webhooks(database=sys.argv[1])
+        webhooks.register(sys.argv[2], ["*"])
+        asyncio.run(webhooks.trigger("order.paid", {"n": 1}))
+        """,
+        receiver.url,
+    )
+    assert await asyncio.to_thread(process.wait, 20) == -signal.SIGKILL
+    webhooks = make_webhooks()
+    webhooks.init()
+    [arrived] = await receiver.arrived(1)
+    assert arrived.json()["data"] == {"n": 1}
+    await webhooks.stop()
+    assert receiver.count == 1
+
+
+async def test_kill_between_answer_and_settle(start_process, make_webhooks, receiver):
+    """A process killed after the answer, before it is written, sends that message once more."""
+    process = start_process(
+        """
+        import asyncio, os, signal, sys
+        from hookline import Webhooks
+        from hookline._storage.sqlite.queue import SqliteQueue
+
+        async def die(*_):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        SqliteQueue.settle = die
+        webhooks = Webhooks(database=sys.argv[1], lease=1)
+        webhooks.register(sys.argv[2], ["*"])
+
+        async def main():
+            await webhooks.trigger("order.paid", {"n": 1})
+            await asyncio.Event().wait()
+
+        asyncio.run(main())
+        """,
+        receiver.url,
+    )
+    assert await asyncio.to_thread(process.wait, 20) == -signal.SIGKILL
+    webhooks = make_webhooks(poll_interval=0.1)
+    webhooks.init()
+    first, second = await receiver.arrived(2)
+    await webhooks.stop()
+    assert (first.id, first.body, first.attempt) == (second.id, second.body, second.attempt)
+    [attempt] = await make_webhooks(deliver=False).attempts(first.id)
+    assert (attempt.state, attempt.number) == (DeliveryState.SUCCEEDED, 1)
+
+
+async def test_kill_in_a_transaction(start_process, make_webhooks, receiver, database_file):
+    """A process killed before the commit of its own transaction sends nothing of it."""
+    process = start_process(
+        """
+        import asyncio, os, signal, sys
+        import sqlalchemy as sa
+        from sqlalchemy.orm import Session
+        from hookline import Webhooks
+
+        webhooks = Webhooks(database=sys.argv[1], deliver=False)
+
+        async def main():
+            await webhooks.start()
+            with Session(sa.create_engine(sys.argv[1])) as session:
+                await webhooks.trigger("order.paid", {"n": 1}, session=session)
+                session.commit()
+                await webhooks.trigger("order.paid", {"n": 2}, session=session)
+                session.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        asyncio.run(main())
+        """
+    )
+    assert await asyncio.to_thread(process.wait, 20) == -signal.SIGKILL
+    webhooks = make_webhooks()
+    webhooks.register(receiver.url, ["*"])
+    third = await webhooks.trigger("order.paid", {"n": 3})
+    await third.delivered()
+    await receiver.arrived(2)
+    await webhooks.stop()
+    assert sorted(each.json()["data"]["n"] for each in receiver.received) == [1, 3]
+
+
+async def test_kill_in_a_migration(start_process, make_webhooks, receiver, tmp_path):
+    """A process killed while it makes the tables leaves a file the next one can migrate."""
+    url = f"sqlite:///{tmp_path}/fresh.db"
+    process = start_process(
+        """
+        import asyncio, os, signal, sys
+        import sqlalchemy as sa
+        from hookline import Webhooks
+
+        @sa.event.listens_for(sa.Engine, "after_cursor_execute")
+        def die(connection, cursor, statement, parameters, context, many):
+            if "CREATE TABLE hookline_delivery" in statement:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        asyncio.run(Webhooks(database=sys.argv[1]).start())
+        """,
+        url=url,
+    )
+    assert await asyncio.to_thread(process.wait, 20) == -signal.SIGKILL
+    webhooks = make_webhooks(database=url)
+    webhooks.register(receiver.url, ["*"])
+    await (await webhooks.trigger("order.paid", {"n": 1})).delivered()
+    assert receiver.count == 1

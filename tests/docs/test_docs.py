@@ -1,0 +1,338 @@
+"""The documentation is true: its code runs, its links lead somewhere, what is generated is current.
+
+The Python blocks of a page run in order and share their names, with top-level `await` allowed. A
+receiver of ours stands in for the pages' example addresses. A block after `<!-- fragment: why -->`
+is only compiled. What else a page claims is checked by its function below, under `SHOWS`.
+"""
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import time
+import types
+from collections import Counter
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from hookline import Webhooks
+from hookline._domain.signature import Signer, guide_signature
+from hookline.receiver import verify
+from hookline.testing import Receiver
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+}
+SECRET = "your-secret-key"
+EXAMPLES = ("https://example.com/webhook", "http://127.0.0.1:9000/webhook")
+
+BLOCK = re.compile(r"^(<!-- fragment: .+ -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block and the line of its page where it begins."""
+
+    language: str
+    text: str
+    line: int
+    fragment: bool
+
+
+def blocks(page, language):
+    found = (
+        Block(m[2], m[3], PAGES[page].count("\n", 0, m.start(3)), fragment=bool(m[1]))
+        for m in BLOCK.finditer(PAGES[page])
+    )
+    return [each for each in found if each.language == language]
+
+
+WITH_CODE = [page for page in PAGES if blocks(page, "python")]
+
+
+# Code --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder to run in, nobody's settings, and retries that need no waiting."""
+    monkeypatch.chdir(tmp_path)
+    for name in [each for each in os.environ if each.startswith("HOOKLINE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOOKLINE_RETRY_SCHEDULE", "0,0,0")
+    return tmp_path
+
+
+@pytest.fixture
+def receiver():
+    with Receiver(SECRET) as running:
+        yield running
+
+
+@contextmanager
+def module(page, monkeypatch):
+    """Give the module a page's blocks run in; close what they left open."""
+    home = types.ModuleType("page")
+    home.__file__ = page
+    monkeypatch.setitem(sys.modules, "page", home)
+    with asyncio.Runner() as runner:
+        try:
+            yield home, runner
+        finally:
+            for value in list(vars(home).values()):
+                if isinstance(value, Webhooks):
+                    value.close()
+                elif isinstance(value, AsyncEngine):
+                    runner.run(value.dispose())
+                elif isinstance(value, sa.Engine):
+                    value.dispose()
+
+
+def execute(block, page, home, runner, receiver):
+    text = block.text
+    for example in EXAMPLES:
+        text = text.replace(example, receiver.url)
+    await_allowed = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code = compile("\n" * block.line + text, ROOT / page, "exec", flags=await_allowed)
+    if block.fragment:
+        return
+    if code.co_flags & inspect.CO_COROUTINE:
+        runner.run(types.FunctionType(code, vars(home))())
+    else:
+        exec(code, vars(home))  # noqa: S102 - our own documentation
+
+
+@pytest.mark.parametrize("page", WITH_CODE)
+def test_code_runs(page, place, receiver, monkeypatch):
+    """Every Python block of a page runs, and what the page says of it is true."""
+    for block in blocks(page, "json"):
+        if '"webhooks"' in block.text:
+            text = block.text.replace(EXAMPLES[0], receiver.url)
+            (place / "webhooks.json").write_text(text, "utf-8")
+    with module(page, monkeypatch) as (home, runner):
+        prepare, show = SHOWS.get(page, (None, None))
+        if prepare:
+            prepare(home, runner)
+        for block in blocks(page, "python"):
+            execute(block, page, home, runner, receiver)
+        if show:
+            show(home, runner, receiver)
+
+
+# What pages show ---------------------------------------------------------------------------------
+
+
+def own_tables(home, runner):
+    """The application that README and how-to speak of: its tables and its sessions."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Order(Base):
+        __tablename__ = "orders"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        number: Mapped[str] = mapped_column(unique=True)
+
+    class NewOrder(BaseModel):
+        number: str
+
+    engine = create_async_engine("sqlite+aiosqlite:///shop.db")
+
+    async def create():
+        async with engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+
+    runner.run(create())
+    home.engine, home.Base, home.Order, home.NewOrder = engine, Base, Order, NewOrder
+    home.Session = async_sessionmaker(engine)
+
+
+def readme(home, runner, receiver):
+    """A committed order is told of; one that fails is not."""
+
+    async def orders():
+        transport = httpx.ASGITransport(home.app, raise_app_exceptions=False)
+        async with (
+            home.app.router.lifespan_context(home.app),
+            httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+        ):
+            for number, status in (("A-1", 200), ("A-1", 500), ("A-2", 200)):
+                answer = await client.post("/orders", json={"number": number})
+                assert answer.status_code == status
+            await receiver.arrived(2)
+
+    runner.run(orders())
+    assert all(each.verified for each in receiver.received)
+    assert {each.json()["data"]["number"] for each in receiver.received} == {"A-1", "A-2"}
+    assert receiver.count == 2
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_example_request_verifies(page):
+    """The request that the README shows is what Hookline sends: both signatures fit."""
+    (block,) = blocks(page, "http")
+    head, _, body = block.text.rstrip("\n").partition("\n\n")
+    headers = dict(line.split(": ", 1) for line in head.splitlines()[1:])
+    event = verify(body, headers, SECRET, now=float(headers["webhook-timestamp"]))
+    assert (event.scheme, event.data["name"]) == ("standard", "张三")
+    assert headers["X-Webhook-Signature"] == guide_signature(SECRET, body.encode())
+    assert int(headers["Content-Length"]) == len(body.encode())
+    assert event.timestamp == datetime(2025, 10, 17, 10, 30, tzinfo=UTC)
+
+
+def tutorial(home, runner, receiver):
+    """The first program sent one webhook; of the second one's two, one was rolled back."""
+    assert all(each.verified for each in receiver.received)
+    assert [each.json()["data"]["name"] for each in receiver.received] == ["张三", "李四"]
+
+
+def transactions(home, runner, receiver):
+    """What was repeated or canceled is not sent; Alembic leaves our tables alone when told to."""
+    receiver.wait_for(5)
+    events = Counter(each.event for each in receiver.received)
+    assert events == {"order.placed": 3, "order.paid": 2}
+    engine = sa.create_engine("sqlite:///shop.db")
+    with engine.connect() as connection:
+
+        def proposed(**options):
+            context = MigrationContext.configure(connection, opts=options)
+            return compare_metadata(context, home.Base.metadata)
+
+        assert "remove_table" in {change[0] for change in proposed()}
+        assert proposed(include_name=home.include_name) == []
+    engine.dispose()
+
+
+def rotation(home, runner, receiver):
+    """The overlap was ended early: the new secret signs alone. Rotated anew, both sign."""
+
+    async def send():
+        receipt = await home.webhooks.trigger("customer.created", {"id": "123"})
+        await receipt.delivered(timeout=10)
+        return receiver.received[-1]
+
+    last = runner.run(send())
+    assert verify(last.body, last.headers, home.new).type == "customer.created"
+    assert len(last.headers["webhook-signature"].split()) == 1
+    newest = runner.run(home.webhooks.rotate_secret(receiver.url))
+    last = runner.run(send())
+    for secret in (home.new, newest):
+        assert verify(last.body, last.headers, secret, scheme="standard")
+    assert last.headers["X-Webhook-Signature"] == guide_signature(home.new, last.body)
+
+
+def receive(home, runner, receiver):
+    """Both applications of the page take a signed request, and refuse a changed or a bare one."""
+    body = '{"event":"customer.created","data":{"name":"张三"}}'.encode()
+    signer, now = Signer([SECRET]), int(time.time())
+    signed = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(now),
+        "webhook-signature": signer.standard("msg_1", now, body),
+    }
+    cases = [(body, signed, True), (body + b" ", signed, False), (body, {}, False)]
+
+    async def asgi(content, headers):
+        transport = httpx.ASGITransport(home.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            return await client.post("/webhook", content=content, headers=headers)
+
+    with httpx.Client(transport=httpx.WSGITransport(home.application)) as wsgi:
+        for content, headers, good in cases:
+            answers = [
+                runner.run(asgi(content, headers)),
+                wsgi.post("http://app/webhook", content=content, headers=headers),
+            ]
+            assert [each.is_success for each in answers] == [good, good]
+            assert {each.status_code for each in answers} <= {200, 204, 401}
+    assert home.fits(body, signer.guide(body), SECRET)
+    assert not home.fits(body, "", SECRET)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="there is no node here")
+def test_node_receiver_takes_what_is_sent(place):
+    """The Node server of the page verifies a real delivery, and refuses one with another secret."""
+    (block,) = blocks("docs/how-to/receive.md", "javascript")
+    (place / "receiver.mjs").write_text(block.text.replace("listen(3000", "listen(0"), "utf-8")
+    with (
+        subprocess.Popen(["node", "receiver.mjs"], stdout=subprocess.PIPE, text=True) as node,
+        closing(Webhooks()) as webhooks,
+    ):
+        try:
+            port = node.stdout.readline().split()[-1]
+            for path, secret in (("good", SECRET), ("bad", "another")):
+                webhooks.register(f"http://127.0.0.1:{port}/{path}", ["*"], secret=secret)
+
+            async def send():
+                receipt = await webhooks.trigger("customer.created", {"name": "张三"})
+                return await receipt.delivered(timeout=30)
+
+            ended = {each.url.rpartition("/")[2]: each for each in asyncio.run(send())}
+        finally:
+            node.terminate()
+    assert (ended["good"].state, ended["good"].attempts) == ("succeeded", 1)
+    assert (ended["bad"].state, ended["bad"].last_status) == ("exhausted", 401)
+
+
+SHOWS = {
+    "README.md": (own_tables, readme),
+    "README.zh-CN.md": (own_tables, readme),
+    "docs/tutorial/first-webhook.md": (None, tutorial),
+    "docs/tutorial/first-webhook.zh-CN.md": (None, tutorial),
+    "docs/how-to/receive.md": (None, receive),
+    "docs/how-to/rotate-secrets.md": (None, rotation),
+    "docs/how-to/transactions.md": (own_tables, transactions),
+}
+
+
+# The rest of the pages ---------------------------------------------------------------------------
+
+
+def slug(heading):
+    """Return the anchor GitHub makes of a heading."""
+    text = re.sub(r"[`*]|\[|\]\([^)]*\)", "", heading).strip().lower()
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+def leads_somewhere(page, link):
+    path, _, anchor = link.partition("#")
+    target = (ROOT / page).parent / path if path else ROOT / page
+    if not target.exists():
+        return False
+    return not anchor or anchor in map(slug, HEADING.findall(target.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    """Every link to a file of the repository, and to a heading in it, resolves."""
+    prose = BLOCK.sub("", PAGES[page])
+    links = [each for each in LINK.findall(prose) if not re.match(r"[a-z]+:", each)]
+    assert [each for each in links if not leads_somewhere(page, each)] == []
+
+
+def test_generated_pages_are_current():
+    """Settings, errors and the diagram of deliveries are what the code says today."""
+    made = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
+    stale = [path for path, text in made.items() if (DOCS / path).read_text("utf-8") != text]
+    assert stale == [], "run: python docs/generate.py"
