@@ -1,6 +1,7 @@
 """`python -m benchmarks`: run the scenarios, print one table, keep the results."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -11,7 +12,6 @@ from benchmarks import report
 from benchmarks.databases import DATABASES, NotMeasured
 from benchmarks.runner import Bench, Row
 from benchmarks.scenarios import SCENARIOS
-
 
 WIDTH = 180
 """Of the table when nobody looks at it on a terminal."""
@@ -43,6 +43,7 @@ def main() -> int:
     if given.page:
         console.print(f"wrote {report.write_page()}")
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped too
     names = given.only or list(SCENARIOS)
     rows: list[Row] = []
     try:

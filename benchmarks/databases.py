@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -78,15 +78,14 @@ class Sqlite:
 
     def insert(self, url: str, table: sa.Table, rows: Iterator[dict[str, Any]]) -> None:
         """Write rows in one transaction."""
-        first, rows = _peek(rows)
         statement = (
-            f"INSERT INTO {table.name} ({', '.join(first)}) "  # noqa: S608 - names of the schema
-            f"VALUES ({', '.join('?' * len(first))})"
+            f"INSERT INTO {table.name} ({', '.join(table.columns.keys())}) "  # noqa: S608 - ours
+            f"VALUES ({', '.join('?' * len(table.columns))})"
         )
         connection = sqlite3.connect(_file(url), isolation_level=None)
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(statement, (tuple(row.values()) for row in rows))
+        connection.executemany(statement, _tuples(table, rows))
         connection.execute("COMMIT")
         connection.close()
 
@@ -197,18 +196,14 @@ class Postgresql:
     async def _copy(self, database: str, table: sa.Table, rows: Iterator[dict[str, Any]]) -> None:
         import asyncpg
 
-        first, rows = _peek(rows)
         keys = {c.name for c in table.columns if c.type is schema.Key}
         connection = await asyncpg.connect(
             host=str(self._folder), user="postgres", database=database
         )
         await connection.copy_records_to_table(
             table.name,
-            columns=list(first),
-            records=(
-                tuple(uuid.UUID(bytes=v) if k in keys else v for k, v in row.items())
-                for row in rows
-            ),
+            columns=table.columns.keys(),
+            records=_tuples(table, rows, as_uuid=keys),
         )
         await connection.close()
 
@@ -301,14 +296,16 @@ def message_row(app: bytes, key: bytes) -> dict[str, Any]:
     }
 
 
-def _peek(rows: Iterator[dict[str, Any]]) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
-    first = next(rows)
-
-    def again() -> Iterator[dict[str, Any]]:
-        yield first
-        yield from rows
-
-    return first, again()
+def _tuples(
+    table: sa.Table, rows: Iterator[dict[str, Any]], as_uuid: Collection[str] = ()
+) -> Iterator[tuple[Any, ...]]:
+    """Return rows in the table's order; a column they do not name is null, or empty."""
+    empty = {c.name: None if c.nullable else c.type.python_type() for c in table.columns}
+    for row in rows:
+        whole = empty | row
+        for name in as_uuid:
+            whole[name] = uuid.UUID(bytes=whole[name])
+        yield tuple(whole[name] for name in empty)
 
 
 def _file(url: str) -> str:

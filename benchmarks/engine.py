@@ -167,7 +167,9 @@ async def latency(it: Contestant) -> dict[str, Any]:
             starts[receipt.message_id] = began
             await asyncio.sleep(it.spec.pause)
 
-    return {**await it.measured(one_by_one), "starts": starts}
+    said = await it.measured(one_by_one)
+    await it.settled()
+    return {**said, "starts": starts}
 
 
 async def drain(it: Contestant) -> dict[str, Any]:

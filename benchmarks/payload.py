@@ -1,4 +1,4 @@
-"""What every contestant sends: the guide's payload, some 400 bytes with Chinese text, signed."""
+"""What every contestant sends: the guide's payload, 467 bytes with Chinese text, signed."""
 
 import hashlib
 import hmac

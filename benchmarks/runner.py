@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import machine, payload
-from benchmarks.child import Child
+from benchmarks.child import Child, ChildFailed
 from benchmarks.databases import DATABASES, Database, NotMeasured, Sqlite
 from benchmarks.sink import host
 
@@ -168,6 +168,10 @@ class Bench:
                 found = one.play(self)
             except NotMeasured as reason:
                 found = Row(scenario=one.name, note=f"not measured: {reason}")
+            except ChildFailed as error:
+                self.console.print(str(error), style="red", markup=False)
+                found = Row(scenario=one.name, note="not measured: it failed, see above")
+                found.verdict = {"run": False}
         rows = found if isinstance(found, list) else [found]
         for row in rows:
             row.database = self.database.name

@@ -7,12 +7,11 @@ import os
 import secrets as random_secrets
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
-
-import sqlalchemy as sa
 
 from hookline._domain import headers as header_policy
 from hookline._domain import ids, retry
@@ -30,11 +29,16 @@ from hookline._observe.logs import LogObserver
 from hookline._ports import Clock, NewMessage
 from hookline._sending.sender import CurlSender
 from hookline._settings import Settings
-from hookline._storage.sqlite.engine import create_engine
-from hookline._storage.sqlite.queue import SqliteQueue
-from hookline._storage.store import LEFT_FILE, SqlStore
+from hookline._storage.database import open_database, parse_url
+from hookline._storage.store import LEFT_FILE
 from hookline._webhooks_file import Declaration, read
-from hookline.errors import EndpointNotFound, InvalidInput, InvalidSettings, InvalidWebhooksFile
+from hookline.errors import (
+    EndpointNotFound,
+    InvalidInput,
+    InvalidSettings,
+    InvalidUrl,
+    InvalidWebhooksFile,
+)
 
 log = logging.getLogger("hookline")
 T = TypeVar("T")
@@ -78,7 +82,7 @@ class Webhooks:
         if settings is not None and (database is not None or overrides):
             raise InvalidSettings("settings: give either a Settings object or single settings")
         self.settings = settings or Settings.load(database=database, **overrides)
-        self._path = _sqlite_path(self.settings.database)
+        self._url = parse_url(self.settings.database)
         self._catalogue = Catalogue(events)
         self._clock = clock or SystemClock()
         self._declared: dict[str, Endpoint] = {}
@@ -290,9 +294,10 @@ class Webhooks:
 
     async def _build(self, first: Callable[[Engine], Awaitable[None]] | None) -> Engine:
         settings = self.settings
+        database = open_database(self._url, settings)
         engine = Engine(
-            store=SqlStore(create_engine(self._path)),
-            queue=SqliteQueue(self._path, response_kept=settings.response_kept),
+            store=database.store,
+            queue=database.queue,
             sender=CurlSender(response_limit=settings.response_limit),
             clock=self._clock,
             observer=LogObserver(),
@@ -462,8 +467,11 @@ class Webhooks:
 
     async def endpoint(self, url_or_id: str) -> Endpoint:
         """Return one endpoint by id (`ep_…`) or URL; raise EndpointNotFound."""
+        wanted = {url_or_id}
+        with suppress(InvalidUrl):
+            wanted.add(str(url_parser.parse(url_or_id)))  # as it is stored
         for found in await self.endpoints():
-            if url_or_id in (found.id, found.url):
+            if wanted & {found.id, found.url}:
                 return found
         raise EndpointNotFound(f"no endpoint {url_or_id!r}; see Webhooks.endpoints()")
 
@@ -500,8 +508,26 @@ class Webhooks:
         key = await self._endpoint_key(endpoint)
         engine = await self._running(None)
         held = await self._on_home(engine.store.enable(key, engine.clock.now()))
-        engine.ring()
+        engine.ring_due()
         return held
+
+    async def resend(self, message_id: str, endpoint: str | Endpoint) -> bool:
+        """Send a message to an endpoint once more, now; False when it is just being sent.
+
+        A manual attempt that fails leaves the automatic schedule as it was; when none was running,
+        a fresh one starts.
+        """
+        message, key = _message_key(message_id), await self._endpoint_key(endpoint)
+        engine = await self._running(None)
+        done = await self._on_home(engine.store.resend(message, key, engine.clock.now()))
+        engine.ring_due()
+        return done
+
+    async def erase(self, message_id: str) -> None:
+        """Erase what a message said and what was answered to it; that it was sent stays known."""
+        key = _message_key(message_id)
+        engine = await self._running(None)
+        await self._on_home(engine.store.erase(key))
 
     async def attempts(self, message_id: str) -> list[Attempt]:
         """Return the log of a message, oldest attempt first; empty for an unknown message."""
@@ -524,27 +550,6 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
-
-
-def _sqlite_path(database: str) -> str:
-    """Return the file behind a SQLite URL, absolute so that a later chdir changes nothing."""
-    try:
-        url = sa.make_url(database)
-    except sa.exc.ArgumentError:
-        raise InvalidSettings(
-            f"database: {database!r} is not a SQLAlchemy URL; expected sqlite:///path/to/file.db"
-        ) from None
-    if url.get_backend_name() != "sqlite":
-        raise InvalidSettings(
-            f"database: {url.get_backend_name()} is not supported by this version; "
-            "expected sqlite:///path/to/file.db"
-        )
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-        raise InvalidSettings(
-            "database: SQLite in memory cannot keep an event for certain; "
-            "expected sqlite:///path/to/file.db"
-        )
-    return str(Path(url.database).resolve())
 
 
 def _check_number(name: str, value: object, least: float, most: float) -> None:

@@ -134,6 +134,9 @@ class Queue(Protocol):
     async def leave(self, worker: bytes) -> None:
         """Say that a worker is gone: the others take its share."""
 
+    async def announce(self) -> None:
+        """Tell the workers of other processes that there is work, where they need to be told."""
+
     async def publish(
         self, messages: Sequence[NewMessage], *, atomic: bool = False
     ) -> list[bytes | Exception]:
@@ -209,6 +212,17 @@ class Store(Protocol):
 
     async def cancel(self, message: bytes, now: int) -> int:
         """Stop what has not been sent of a message; return how many deliveries that were."""
+        ...
+
+    async def resend(self, message: bytes, endpoint: bytes, now: int) -> bool:
+        """Make a manual attempt due now; False while one is being sent."""
+        ...
+
+    async def erase(self, message: bytes) -> None:
+        """Erase what a message said and what was answered."""
+
+    async def migrate(self) -> bool:
+        """Bring the schema up to date; return whether there was anything to do."""
         ...
 
     async def prune(self, now: int) -> None:

@@ -13,6 +13,7 @@ from hookline.errors import InvalidInput, InvalidSettings
 
 PREFIX = "HOOKLINE_"
 CONFIG_FILE = "hookline.toml"
+MIGRATE = ("auto", "always", "never")
 
 
 def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
@@ -38,8 +39,17 @@ class Settings:
     )
     connect_timeout: float = _setting(5.0, "seconds to connect, DNS and TLS included", 0.01, 30)
     timeout: float = _setting(15.0, "seconds for a whole attempt; endpoints may say 1-30", 0.01, 30)
+    migrate: str = _setting(
+        "auto", "bring the schema up to date at start: always, never, or auto (SQLite only)"
+    )
+    settle_durable: bool = _setting(
+        False, "PostgreSQL: wait for the disk when an attempt is recorded, not only when published"
+    )
+    retention_messages: float = _setting(30.0, "days messages are kept; 0 for ever", 0, 36500)
+    retention_payloads: float = _setting(30.0, "days payloads are kept; 0 for ever", 0, 36500)
+    retention_attempts: float = _setting(30.0, "days the log is kept; 0 for ever", 0, 36500)
     lease: float = _setting(30.0, "seconds until the work of a dead worker is due again", 1, 3600)
-    max_in_flight: int = _setting(256, "requests in flight in one process", 1, 10_000)
+    max_in_flight: int = _setting(512, "requests in flight in one process", 1, 10_000)
     payload_limit: int = _setting(
         1 << 20, "bytes of a body; larger ones are refused", 1024, 1 << 26
     )
@@ -124,6 +134,8 @@ def _check(f: Any, value: Any) -> None:
     low, high = f.metadata["low"], f.metadata["high"]
     if low is not None and not low <= value <= high:
         raise InvalidSettings(f"{f.name}: {value} is not between {low} and {high}")
+    if f.name == "migrate" and value not in MIGRATE:
+        raise InvalidSettings(f"migrate: {value!r} is not one of {', '.join(MIGRATE)}")
     if isinstance(f.default, tuple):
         try:
             retry.check(value)

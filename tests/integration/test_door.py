@@ -153,7 +153,11 @@ async def test_a_conflict_leaves_nothing(make_webhooks, database_file):
     first = await webhooks.trigger("a.b", {"n": 1}, {"by": 1}, idempotency_key="k")
     again = await webhooks.trigger("a.b", {"n": 1}, {"by": 1}, idempotency_key="k")
     assert (again.message_id, again.duplicate) == (first.message_id, True)
-    for arguments in (("a.b", {"n": 2}, {"by": 1}), ("a.c", {"n": 1}, {"by": 1}), ("a.b", {"n": 1})):
+    for arguments in (
+        ("a.b", {"n": 2}, {"by": 1}),
+        ("a.c", {"n": 1}, {"by": 1}),
+        ("a.b", {"n": 1}),
+    ):
         with pytest.raises(IdempotencyConflict, match="'k' was used"):
             await webhooks.trigger(*arguments, idempotency_key="k")
     await webhooks.stop()
@@ -216,7 +220,13 @@ async def test_secrets_are_not_in_repr(make_webhooks):
     webhooks = make_webhooks(deliver=False)
     declared = webhooks.register(URL, ["*"], secret=SECRET, headers={"Authorization": "t0ken"})
     stored = await webhooks.endpoint(URL)
-    for each in (declared, stored, webhooks, [stored], dataclasses.replace(stored, description="x")):
+    for each in (
+        declared,
+        stored,
+        webhooks,
+        [stored],
+        dataclasses.replace(stored, description="x"),
+    ):
         assert SECRET not in repr(each)
         assert "t0ken" not in repr(each)
     assert (stored.secret, stored.headers) == (SECRET, {"Authorization": "t0ken"})
@@ -294,7 +304,9 @@ async def test_secrets_are_not_in_errors_about_the_file(make_webhooks, tmp_path)
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("message_id", ["", "msg_", "nonsense", "ep_" + "0" * 27, "msg_" + "0" * 27])
+@pytest.mark.parametrize(
+    "message_id", ["", "msg_", "nonsense", "ep_" + "0" * 27, "msg_" + "0" * 27]
+)
 async def test_ids_that_are_none(make_webhooks, message_id):
     """A mistyped message id, or one of another kind, is refused before any query."""
     with pytest.raises(InvalidInput, match="message_id"):

@@ -301,7 +301,7 @@ async def test_a_locked_database_is_said_and_survived(make_webhooks, database_fi
     await webhooks.start()
     with closing(sqlite3.connect(database_file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StorageError, match="locked.*session=session"):
+        with pytest.raises(StorageError, match=r"locked.*session=session"):
             await webhooks.trigger("a.b", {})
         other.execute("ROLLBACK")
     assert await (await webhooks.trigger("a.b", {})).delivered() == []

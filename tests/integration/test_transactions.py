@@ -149,16 +149,10 @@ async def test_a_key_in_a_transaction(make_webhooks, receiver, on_session):
 
     async def scenario(both):
         session = both.session
-        again = await webhooks.trigger(
-            "a.b", {"n": 1}, session=session, idempotency_key="order 1"
-        )
+        again = await webhooks.trigger("a.b", {"n": 1}, session=session, idempotency_key="order 1")
         assert (again.duplicate, again.message_id) == (True, outside.message_id)
-        first = await webhooks.trigger(
-            "a.b", {"n": 2}, session=session, idempotency_key="order 2"
-        )
-        second = await webhooks.trigger(
-            "a.b", {"n": 2}, session=session, idempotency_key="order 2"
-        )
+        first = await webhooks.trigger("a.b", {"n": 2}, session=session, idempotency_key="order 2")
+        second = await webhooks.trigger("a.b", {"n": 2}, session=session, idempotency_key="order 2")
         assert (first.duplicate, second.duplicate) == (False, True)
         assert first.message_id == second.message_id
         with pytest.raises(IdempotencyConflict, match="'order 2'"):

@@ -41,6 +41,7 @@ class Engine:
         self._settings = settings
         self.worker = Worker(queue, sender, clock, observer, settings, before_routing)
         self._upkeep: asyncio.Task[None] | None = None
+        self._announcing: set[asyncio.Task[None]] = set()
         self.declaring = asyncio.Lock()
 
     async def start(self) -> None:
@@ -72,7 +73,18 @@ class Engine:
     def ring(self) -> None:
         """Wake the worker, from any thread."""
         if not self.home.is_closed():
-            self.home.call_soon_threadsafe(self.worker.wake)
+            self.home.call_soon_threadsafe(self._ring)
+
+    def ring_due(self) -> None:
+        """Wake the worker for deliveries that were made due, from any thread."""
+        if not self.home.is_closed():
+            self.home.call_soon_threadsafe(self.worker.wake_due)
+
+    def _ring(self) -> None:
+        self.worker.wake()
+        task = self.home.create_task(self.queue.announce())
+        self._announcing.add(task)
+        task.add_done_callback(self._announcing.discard)
 
     async def declare(self, endpoints: Iterable[Endpoint]) -> None:
         """Store declared endpoints."""

@@ -75,6 +75,7 @@ class Worker:
         self._claim_at = 0
         self._saturated = False  # an endpoint has more due than its limits let us take
         self._route_at = 0
+        self._route_rest = 0
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._watched: dict[bytes, set[asyncio.Event]] = defaultdict(set)
@@ -86,7 +87,13 @@ class Worker:
         return len(self._held)
 
     def wake(self) -> None:
-        """Look for work now. Call on the engine's loop."""
+        """Look for work now: something was published. Call on the engine's loop."""
+        self._route_at = min(self._route_at, self._route_rest)
+        self._wake.set()
+
+    def wake_due(self) -> None:
+        """Look for due deliveries now: some became due by other means than time."""
+        self._claim_at = 0
         self._wake.set()
 
     def watch(self, message: bytes, signal: asyncio.Event) -> Callable[[], None]:
@@ -194,7 +201,8 @@ class Worker:
         if routed.next_due is not None:
             # Routing ahead of what can be sent only costs: others get their turn meanwhile.
             pause = ROUTE_PAUSE if routed.waiting and not routed.leased else 0
-            self._route_at = min(self._route_at, max(routed.next_due, now + pause))
+            self._route_rest = now + pause
+            self._route_at = min(self._route_at, max(routed.next_due, self._route_rest))
 
     async def _claim(self, room: int, now: int) -> None:
         began = time.monotonic()

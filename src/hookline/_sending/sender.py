@@ -47,7 +47,17 @@ _FAILURES = {
 class Handle:
     """One reusable easy handle and what arrives on it."""
 
-    __slots__ = ("_body", "_header_bytes", "_headers", "_limit", "_room", "curl", "cut", "tag")
+    __slots__ = (
+        "_body",
+        "_header_bytes",
+        "_headers",
+        "_limit",
+        "_room",
+        "_whole",
+        "curl",
+        "cut",
+        "tag",
+    )
 
     def __init__(self, limit: int) -> None:
         """`limit`: bytes of an answer's body that are read."""
@@ -74,6 +84,7 @@ class Handle:
         self._room = self._limit
         self._headers: list[bytes] = []
         self._header_bytes = 0
+        self._whole = False
 
     def load(self, request: Request) -> None:
         """Set the handle up for one request."""
@@ -97,7 +108,11 @@ class Handle:
         return None
 
     def _on_header(self, line: bytes) -> None:
+        if line in {b"\r\n", b"\n"}:
+            self._whole = True
+            return
         if line.startswith(b"HTTP/"):  # a new head, after a 100 Continue for example
+            self._whole = False
             self._headers.clear()
             self._header_bytes = 0
             return
@@ -119,6 +134,8 @@ class Handle:
         failure, detail = _judge_status(status), ""
         if error and not self.cut:
             failure, detail = _failure(error, message, connected=timings.connect > 0)
+        elif not self._whole:  # libcurl takes a head without its end for an answer
+            failure, detail = Failure.RESET, "the answer ended inside its headers"
         return Outcome(
             status=status,
             failure=failure,
@@ -303,6 +320,8 @@ def _judge_status(status: int | None) -> Failure | None:
 def _failure(error: int, message: str, *, connected: bool) -> tuple[Failure, str]:
     if error == pycurl.E_OPERATION_TIMEDOUT:
         return (Failure.TIMEOUT if connected else Failure.CONNECT_TIMEOUT), ""
+    if error == pycurl.E_RECV_ERROR and not message.startswith("Recv failure"):
+        error = pycurl.E_FTP_WEIRD_SERVER_REPLY  # libcurl's word for what it cannot parse
     printable = "".join(c if c.isprintable() else "?" for c in message)
     return _FAILURES.get(error, Failure.OTHER), printable[:200]
 

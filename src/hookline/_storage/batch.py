@@ -106,9 +106,9 @@ class ClaimBatch:
     leased: list[Leased] = field(default_factory=list)
     lease: int = field(default_factory=new_lease)
     saturated: bool = False
-    _bounded: bool = False
+    _bounded: set[bytes] = field(default_factory=set)
 
-    def found(self, rows: int, want: int, next_due: int | None) -> None:
+    def found(self, endpoint: bytes, rows: int, want: int, next_due: int | None) -> None:
         """Note that an endpoint gave `rows` of the `want` asked for; its next falls due then.
 
         One with more to give is asked again at once, unless it is its own limit that bounded it:
@@ -116,7 +116,7 @@ class ClaimBatch:
         """
         if rows < want:
             self.again(next_due)
-        elif not self._bounded:
+        elif endpoint not in self._bounded:
             self.again(self.now)
 
     def again(self, at: int | None) -> None:
@@ -129,9 +129,8 @@ class ClaimBatch:
 
         An endpoint without room does not make the claim come again: a landing does.
         """
-        self._bounded = False
         if circuit is None:
-            return self._within(share, self.room_of(target))
+            return self._within(share, target)
         admitted = circuit.admits(self.now)
         if admitted == 0:
             self.again(circuit.blocked_until)
@@ -139,11 +138,13 @@ class ClaimBatch:
         if circuit.state != "closed":
             return 1  # the probe
         most = share if admitted is None else min(share, admitted)
-        return self._within(most, self.room_of(target))
+        return self._within(most, target)
 
-    def _within(self, share: int, room: int) -> int:
+    def _within(self, share: int, target: Target) -> int:
+        room = self.room_of(target)
         if room < share:
-            self.saturated = self._bounded = True
+            self.saturated = True
+            self._bounded.add(target.key)
         return max(0, min(share, room))
 
     def take(self, target: Target, rows: Sequence[Sequence[Any]]) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from hookline._storage.schema import VERSION_TABLE
+from hookline.errors import StorageError
 
 HEAD = "0001"
 """The newest migration; a test compares it with the scripts."""
+LOCK = 0x6D696772
+"""PostgreSQL's advisory lock around a migration. SQLite has its write lock."""
 
 
 def version(connection: sa.Connection) -> str | None:
@@ -19,14 +22,28 @@ def version(connection: sa.Connection) -> str | None:
     return found.scalar()
 
 
-def upgrade(connection: sa.Connection) -> None:
-    """Run the missing migrations inside the connection's transaction.
-
-    The caller's transaction must hold the database's write lock, so that of two processes that
-    start at once the second finds the work done.
-    """
-    if version(connection) == HEAD:
+def check(connection: sa.Connection) -> None:
+    """Raise StorageError saying what to run unless the schema is this version's."""
+    found = version(connection)
+    if found == HEAD:
         return
+    has = "has no Hookline tables" if found is None else f"is at schema version {found}"
+    what = "update Hookline" if found is not None and found > HEAD else "run: hookline migrate"
+    raise StorageError(f"the database {has}, this Hookline needs version {HEAD}; {what}")
+
+
+def upgrade(connection: sa.Connection) -> bool:
+    """Run the missing migrations inside the connection's transaction; return whether any ran.
+
+    One process at a time: of two that start at once, the second finds the work done.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    found = version(connection)
+    if found == HEAD:
+        return False
+    if found is not None and found > HEAD:
+        check(connection)
     # Alembic tells of its plug-ins at INFO; an application's log is not the place.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command  # noqa: PLC0415 - 150 ms that most starts need not pay
@@ -36,3 +53,4 @@ def upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     command.upgrade(config, HEAD)
+    return True

@@ -98,6 +98,12 @@ def all_well(settlements: Iterable[Settlement]) -> bool:
     return all(s.decision.state is SUCCESS for s in settlements)
 
 
+def disable_reason(settlements: Iterable[Settlement], found: Health) -> str | None:
+    """Return why the endpoint is to be disabled: a receiver asked for it, or it failed too long."""
+    asked = (s.decision.disable_endpoint for s in settlements)
+    return next(filter(None, asked), found.disable)
+
+
 def health(settlements: Sequence[Settlement], before: Circuit | None, now: int) -> Health:
     """Return what a batch's results make of an endpoint."""
     results = [(s.decision.state is SUCCESS, s.decision.endpoint_waits_until) for s in settlements]

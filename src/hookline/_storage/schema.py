@@ -4,6 +4,9 @@ The live queue is small and its rows go when they are final; history is append-o
 carries the prefix `hookline_`, because it lives in the application's own database.
 """
 
+from typing import Any
+from uuid import UUID
+
 import sqlalchemy as sa
 
 PREFIX = "hookline_"
@@ -21,7 +24,30 @@ metadata = sa.MetaData(
     }
 )
 
-Key = sa.LargeBinary(16).with_variant(sa.UUID(as_uuid=False), "postgresql")
+
+class Key(sa.TypeDecorator[bytes]):
+    """16 bytes; a native uuid on PostgreSQL."""
+
+    impl = sa.LargeBinary(16)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Return the column type of the dialect."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.UUID(as_uuid=True))
+        return dialect.type_descriptor(sa.LargeBinary(16))
+
+    def process_bind_param(self, value: bytes | None, dialect: sa.Dialect) -> Any:
+        """Hand bytes to the driver in its own form."""
+        native = dialect.name == "postgresql" and value is not None
+        return UUID(bytes=value) if native else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> bytes | None:  # noqa: ARG002
+        """Return bytes, whatever the driver returned."""
+        key: bytes | None = value.bytes if isinstance(value, UUID) else value
+        return key
+
+
 Json = sa.JSON(none_as_null=True)
 
 

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
@@ -18,6 +20,7 @@ from hookline._engine.keys import new_key
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._ports import NewMessage
 from hookline._storage import migrate
+from hookline._storage.postgresql import partitions
 from hookline._storage.schema import (
     HELD,
     application,
@@ -32,36 +35,75 @@ from hookline._storage.schema import (
 from hookline.errors import SessionMismatch, StorageError
 
 DEFAULT_APPLICATION = "default"
+PRUNE_BATCH = 2000
+HALF = 32
+"""Where the secret's half of a declaration's digest begins."""
 LEFT_FILE = "removed from the webhooks file"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long things are kept, in milliseconds; 0 keeps them for ever."""
+
+    messages_ms: int = 0
+    payloads_ms: int = 0
+    attempts_ms: int = 0
 
 
 class SqlStore:
     """`_ports.Store` on a SQLAlchemy engine."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Take an engine whose transactions hold the write lock from their start on SQLite."""
+    def __init__(
+        self, engine: AsyncEngine, *, migrates: bool = True, retention: Retention | None = None
+    ) -> None:
+        """Take an engine whose transactions hold the write lock from their start on SQLite.
+
+        `migrates`: whether `start` brings the schema up to date, or only checks it.
+        """
         self._engine = engine
+        self._migrates = migrates
+        self._retention = retention or Retention()
+        self._partitioned = engine.dialect.name == "postgresql"
 
     async def start(self, now: int) -> bytes:
-        """Migrate, and return the key of the default application, made when there is none."""
+        """Check or migrate; return the key of the default application, made when there is none."""
         async with self._writing() as connection:
-            await connection.run_sync(migrate.upgrade)
-            key: bytes | None = await connection.scalar(
-                sa.select(application.c.id).where(application.c.uid == DEFAULT_APPLICATION)
-            )
+            await connection.run_sync(migrate.upgrade if self._migrates else migrate.check)
+            if self._partitioned:
+                await self._make_partitions(connection, now)
+            uid = application.c.uid == DEFAULT_APPLICATION
+            find = sa.select(application.c.id).where(uid)
+            key: bytes | None = await connection.scalar(find)
             if key is None:
-                key = new_key(now)
                 await connection.execute(
-                    application.insert(),
+                    self._insert(application).on_conflict_do_nothing(),
                     {
-                        "id": key,
+                        "id": new_key(now),
                         "uid": DEFAULT_APPLICATION,
                         "name": "Default",
                         "revision": 0,
                         "created_at": now,
                     },
                 )
+                key = await connection.scalar(find)
+            if key is None:
+                raise StorageError("the default application could not be made")
             return key
+
+    async def migrate(self) -> bool:
+        """Bring the schema up to date; return whether there was anything to do."""
+        async with self._writing() as connection:
+            return await connection.run_sync(migrate.upgrade)
+
+    @staticmethod
+    async def _make_partitions(connection: AsyncConnection, now: int) -> None:
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(migrate.LOCK)))
+        await connection.run_sync(partitions.make, now)
+
+    def _insert(self, table: sa.Table) -> Any:
+        """Return the dialect's own INSERT, which knows ON CONFLICT."""
+        dialect = postgresql if self._partitioned else sqlite
+        return dialect.insert(table)
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -142,7 +184,7 @@ class SqlStore:
             if back:
                 values |= {"disabled_at": None, "disabled_reason": None}
             await connection.execute(endpoint.update().where(endpoint.c.id == key), values)
-        if found is None or found.declared_digest != digest:
+        if found is None or (found.declared_digest or b"")[HALF:] != digest[HALF:]:
             await self._replace_secrets(connection, key, declared.secret, now)
         await self._touch(connection, key)
 
@@ -317,10 +359,125 @@ class SqlStore:
                 )
             return stopped
 
+    async def resend(self, message_key: bytes, endpoint_key: bytes, now: int) -> bool:
+        """Make a manual attempt due now; False when one is being sent at this moment.
+
+        A schedule that is running goes on afterwards as if nothing had happened. Raises
+        LookupError when there is no such message.
+        """
+        mine = sa.and_(delivery.c.message_id == message_key, delivery.c.endpoint_id == endpoint_key)
+        async with self._writing() as connection:
+            if (
+                await connection.scalar(sa.select(message.c.id).where(message.c.id == message_key))
+                is None
+            ):
+                raise LookupError("no such message")
+            live = (await connection.execute(sa.select(delivery).where(mine))).first()
+            if live is None:
+                made = await connection.scalar(
+                    sa.select(sa.func.max(attempt.c.number)).where(
+                        attempt.c.message_id == message_key, attempt.c.endpoint_id == endpoint_key
+                    )
+                )
+                await connection.execute(
+                    self._insert(delivery).on_conflict_do_nothing(),
+                    {
+                        "message_id": message_key,
+                        "endpoint_id": endpoint_key,
+                        "attempts": made or 0,
+                        "step": 0,
+                        "lease": 0,
+                        "next_attempt_at": now,
+                        "resume_at": 0,
+                    },
+                )
+                return True
+            if live.lease and live.next_attempt_at > now:
+                return False
+            resume = live.resume_at if live.resume_at is not None else live.next_attempt_at
+            await connection.execute(
+                delivery.update()
+                .where(mine, delivery.c.lease == live.lease)
+                .values(next_attempt_at=now, resume_at=0 if resume == HELD else resume)
+            )
+            return True
+
+    async def erase(self, message_key: bytes) -> None:
+        """Erase what a message said and what was answered; that it was sent stays known."""
+        async with self._writing() as connection:
+            await connection.execute(
+                message.update().where(message.c.id == message_key).values(body=b"")
+            )
+            await connection.execute(
+                attempt.update()
+                .where(attempt.c.message_id == message_key)
+                .values(response_body=b"", response_headers=[], detail="")
+            )
+            for queue in (outbox, delivery):
+                await connection.execute(queue.delete().where(queue.c.message_id == message_key))
+
     async def prune(self, now: int) -> None:
-        """Remove idempotency keys whose window is over."""
+        """Remove what has served its time, in small batches that never block sending."""
         async with self._writing() as connection:
             await connection.execute(idempotency.delete().where(idempotency.c.expires_at <= now))
+            if self._partitioned:
+                await self._make_partitions(connection, now)
+        keep = self._retention
+        if keep.attempts_ms:
+            await self._prune_attempts(now - keep.attempts_ms)
+        if keep.payloads_ms:
+            old = (message.c.id < _first_key(now - keep.payloads_ms), message.c.body != b"")
+            await self._in_batches(
+                lambda batch: message.update().where(message.c.id.in_(batch)).values(body=b""), *old
+            )
+        if keep.messages_ms:
+            old_id = message.c.id < _first_key(now - keep.messages_ms)
+            await self._in_batches(
+                lambda batch: message.delete().where(message.c.id.in_(batch)), old_id
+            )
+
+    async def _prune_attempts(self, before: int) -> None:
+        if self._partitioned:
+            async with self._writing() as connection:
+                await connection.run_sync(partitions.drop, before)
+            return
+        # An attempt is never older than its message: a range of the primary key holds them all.
+        cut = _first_key(before)
+        old = sa.select(attempt.c.message_id, attempt.c.id).where(
+            attempt.c.message_id < cut, attempt.c.id < cut
+        )
+        pair = sa.tuple_(attempt.c.message_id, attempt.c.id)
+        while True:
+            async with self._writing() as connection:
+                batch = attempt.delete().where(pair.in_(old.limit(PRUNE_BATCH)))
+                removed = (await connection.execute(batch)).rowcount
+            await self._give_space_back()
+            if removed < PRUNE_BATCH:
+                return
+
+    async def _in_batches(
+        self, change: Callable[[Any], Any], *which: sa.ColumnElement[bool]
+    ) -> None:
+        """Apply a change to old messages nothing waits for, batch by batch."""
+        waiting = sa.select(delivery.c.message_id).where(delivery.c.message_id == message.c.id)
+        unrouted = sa.select(outbox.c.message_id).where(outbox.c.message_id == message.c.id)
+        batch = (
+            sa.select(message.c.id)
+            .where(*which, ~waiting.exists(), ~unrouted.exists())
+            .order_by(message.c.id)
+            .limit(PRUNE_BATCH)
+        )
+        while True:
+            async with self._writing() as connection:
+                changed = (await connection.execute(change(batch))).rowcount
+            await self._give_space_back()
+            if changed < PRUNE_BATCH:
+                return
+
+    async def _give_space_back(self) -> None:
+        if not self._partitioned:
+            async with self._writing() as connection:
+                await connection.exec_driver_sql("PRAGMA incremental_vacuum(500)")
 
     # the caller's transaction --------------------------------------------------------------
 
@@ -370,7 +527,7 @@ class SqlStore:
             "digest": new.digest,
             "expires_at": new.due_at + IDEMPOTENCY_WINDOW,
         }
-        taken = await execute(_insert(self._engine)(idempotency).on_conflict_do_nothing(), values)
+        taken = await execute(self._insert(idempotency).on_conflict_do_nothing(), values)
         if taken.rowcount:
             return None
         older = (await execute(sa.select(idempotency).where(mine))).one()
@@ -388,21 +545,16 @@ class SqlStore:
             )
 
 
+def _first_key(at: int) -> bytes:
+    """Return the smallest key of a time: what is older has a smaller one."""
+    return (max(0, at) << 80).to_bytes(16)
+
+
 def _database(url: sa.URL) -> tuple[Any, ...]:
     backend = url.get_backend_name()
     if backend == "sqlite":
         return backend, str(Path(url.database or "").resolve())
     return backend, url.host, url.port, url.database
-
-
-def _insert(engine: AsyncEngine) -> Any:
-    if engine.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # noqa: PLC0415
-
-        return postgresql.insert
-    from sqlalchemy.dialects import sqlite  # noqa: PLC0415
-
-    return sqlite.insert
 
 
 def _ring_after_commit(session: Any, on_commit: Callable[[], None]) -> None:
@@ -418,12 +570,14 @@ def _ring_after_commit(session: Any, on_commit: Callable[[], None]) -> None:
 
 
 def _digest(declared: Endpoint) -> bytes:
-    """Hash what was declared, so that an unchanged declaration is recognised."""
+    """Hash what was declared, so that an unchanged declaration is recognised.
+
+    Two halves, the second for the secret alone: a new description does not undo a rotation.
+    """
     content = orjson.dumps(
         [
             declared.url,
             declared.events,
-            declared.secret,
             sorted(declared.headers.items()),
             declared.description,
             declared.retry_schedule,
@@ -432,7 +586,8 @@ def _digest(declared: Endpoint) -> bytes:
             declared.rate_limit,
         ]
     )
-    return hashlib.sha256(content).digest()
+    secret = orjson.dumps(declared.secret)
+    return hashlib.sha256(content).digest() + hashlib.sha256(secret).digest()
 
 
 def _time(milliseconds: int | None) -> datetime | None:

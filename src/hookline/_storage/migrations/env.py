@@ -6,8 +6,13 @@ from hookline._storage.schema import PREFIX, VERSION_TABLE, metadata
 
 
 def _ours(_object: object, name: str | None, type_: str, *_: object) -> bool:
-    """Look at our own tables only: the rest of the database is the application's."""
-    return type_ != "table" or (name or "").startswith(PREFIX)
+    """Look at our own tables only: the rest of the database is the application's.
+
+    The day partitions of the log come and go by themselves.
+    """
+    name = name or ""
+    partition = name.startswith(f"{PREFIX}attempt_")
+    return type_ != "table" or (name.startswith(PREFIX) and not partition)
 
 
 context.configure(

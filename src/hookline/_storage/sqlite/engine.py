@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hookline._storage.sqlite.lane import BUSY_TIMEOUT
+from hookline._storage.sqlite.owner import check_not_forked, open_files
 
 
 def create_engine(path: str) -> AsyncEngine:
@@ -15,12 +16,15 @@ def create_engine(path: str) -> AsyncEngine:
     """
     url = sa.URL.create("sqlite+aiosqlite", database=path)
     engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, hide_parameters=True)
-    sa.event.listen(engine.sync_engine, "connect", _on_connect)
+    sa.event.listen(engine.sync_engine, "connect", lambda conn, _: _on_connect(path, conn))
+    sa.event.listen(engine.sync_engine, "close", lambda *_: open_files.subtract({path: 1}))
     sa.event.listen(engine.sync_engine, "begin", _on_begin)
     return engine
 
 
-def _on_connect(connection: Any, _record: Any) -> None:
+def _on_connect(path: str, connection: Any) -> None:
+    check_not_forked(path)
+    open_files[path] += 1
     connection.isolation_level = None  # transactions are begun below, not by the driver
     cursor = connection.cursor()
     cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of effect while the file is empty only

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from hookline._storage.sqlite.owner import check_not_forked, open_files
 from hookline.errors import StorageError
 
 BUSY_TIMEOUT = 5.0
@@ -56,6 +57,7 @@ class Lane:
 
     async def open(self) -> None:
         """Start the thread and wait for its connection; raise StorageError when it cannot open."""
+        check_not_forked(self._path)
         loop = asyncio.get_running_loop()
         self._opened, self._closed = loop.create_future(), loop.create_future()
         self._thread.start()
@@ -96,11 +98,13 @@ class Lane:
             _tell(self._closed)
             _tell(self._opened, StorageError(f"{self._path}: {error}"))
             return
+        open_files[self._path] += 1
         _tell(self._opened)
         try:
             self._serve(connection)
         finally:
             connection.close()
+            open_files[self._path] -= 1
             _tell(self._closed)
 
     def _serve(self, connection: sqlite3.Connection) -> None:

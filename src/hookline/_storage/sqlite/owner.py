@@ -1,7 +1,10 @@
 """Which process delivers from an SQLite file: the one that holds a lock beside it."""
 
 import os
+from collections import Counter
 from weakref import WeakSet
+
+from hookline.errors import StorageError
 
 try:
     import fcntl
@@ -41,10 +44,30 @@ class FileLock:
 _locks: WeakSet[FileLock] = WeakSet()
 
 
+open_files: Counter[str] = Counter()
+"""SQLite files with connections of ours, counted."""
+_forked: set[str] = set()
+
+
+def check_not_forked(path: str) -> None:
+    """Raise StorageError when the file was open in the process this one was forked from.
+
+    SQLite's own bookkeeping of locks is copied by a fork and wrong from then on: two processes
+    believe they hold the same lock, and what one writes the other may throw away.
+    """
+    if path in _forked:
+        raise StorageError(
+            f"{path}: this process was forked while Hookline was running on this SQLite file, "
+            "which SQLite does not survive. Start it after the fork: call init() in each worker "
+            "process (gunicorn: post_fork, or no --preload), or use PostgreSQL"
+        )
+
+
 def _close_in_child() -> None:
     """Close the descriptors a forked child inherited: the lock stays with the parent."""
     for lock in list(_locks):
         lock.release()
+    _forked.update(path for path, count in open_files.items() if count > 0)
 
 
 if hasattr(os, "register_at_fork"):

@@ -33,9 +33,11 @@ from hookline._storage.batch import (
     RouteBatch,
 )
 from hookline._storage.schema import HELD
+from hookline._storage.sql import load
 from hookline._storage.sqlite.lane import Lane
 from hookline._storage.sqlite.owner import FileLock
-from hookline._storage.sqlite.sql import SQL
+
+SQL = load("hookline._storage.sqlite")
 
 MOST_CACHED = 10_000
 """Targets and routing tables kept in memory."""
@@ -90,6 +92,9 @@ class SqliteQueue:
     async def leave(self, worker: bytes) -> None:  # noqa: ARG002 - the port's
         """Let the next process have the file."""
         self._lock.release()
+
+    async def announce(self) -> None:
+        """Do nothing: the owner of the file sees foreign commits by itself."""
 
     # publish -------------------------------------------------------------------------------
 
@@ -259,7 +264,7 @@ class SqliteQueue:
         later = None
         if len(rows) < want:
             later = connection.execute(SQL["next_delivery"], (endpoint, claim.now)).fetchone()[0]
-        claim.found(len(rows), want, later)
+        claim.found(endpoint, len(rows), want, later)
         return rows
 
     # settle --------------------------------------------------------------------------------
@@ -371,10 +376,7 @@ def _judge(
         found[endpoint] = health = row_of.health(group, before, now)
         if health.circuit != before:
             _write_circuit(connection, endpoint, health.circuit)
-        asked = next(
-            (s.decision.disable_endpoint for s in group if s.decision.disable_endpoint), None
-        )
-        reason = asked or health.disable
+        reason = row_of.disable_reason(group, health)
         if reason is not None:
             connection.execute(
                 SQL["disable_endpoint"], {"endpoint": endpoint, "reason": reason, "now": now}

@@ -1,0 +1,1 @@
+"""The hot path on PostgreSQL: straight on asyncpg."""

@@ -1,0 +1,560 @@
+"""The hot path on PostgreSQL: publish, route, claim, settle, each one short transaction.
+
+Two pools: what is published is synced to the disk before the commit returns. Routing and settling
+need not wait for it (`settle_durable` says otherwise): should the database server itself crash,
+some deliveries are repeated and their last log lines missing, never a message.
+"""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import asyncpg
+
+from hookline._domain import ids
+from hookline._domain.breaker import Circuit, CircuitState, Health
+from hookline._domain.endpoint import Target
+from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
+from hookline._engine.route import RoutingTable
+from hookline._ports import (
+    Circuits,
+    Claimed,
+    Leased,
+    NewMessage,
+    RoomOf,
+    Routed,
+    Settled,
+    Settlement,
+    Share,
+)
+from hookline._storage import rows as row_of
+from hookline._storage.batch import (
+    FAIR_SHARE,
+    ROUTE_MESSAGES,
+    ROUTE_ROWS,
+    SCAN_ENDPOINTS,
+    ClaimBatch,
+    RouteBatch,
+)
+from hookline._storage.schema import HELD
+from hookline._storage.sql import load
+from hookline.errors import StorageError
+
+SQL = load("hookline._storage.postgresql")
+T = TypeVar("T")
+
+CHANNEL = "hookline"
+ALIVE_MS = 10_000
+"""A worker that was silent for so long has no share any more."""
+MOST_CACHED = 10_000
+"""Targets and routing tables kept in memory."""
+FIRST = bytes(16)
+RECONNECT = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between tries to get the listening connection back."""
+PUBLISH_TRIES = (0.05, 0.2, 0.5, 1.0)
+"""Seconds between tries to publish over a broken connection; repeating it adds nothing twice."""
+VACUUM_EVERY = 50_000
+"""Finished deliveries: autovacuum comes too late for a queue, and claims slow down meanwhile."""
+VACUUM_LOCK = 0x686F6F6B
+"""The advisory lock that lets one worker at a time vacuum."""
+TIMEOUT = 30.0
+"""Seconds for one statement, and to get a connection."""
+
+_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, TimeoutError)
+_ATTEMPT_COLUMNS = [
+    "message_id", "id", "endpoint_id", "number", "trigger", "started_at", "url", "state", "status",
+    "failure", "detail", "response_headers", "response_body", "dns_us", "connect_us", "tls_us",
+    "first_byte_us", "total_us", "next_attempt_at",
+]  # fmt: skip
+
+
+class PostgresQueue:
+    """`_ports.Queue` on PostgreSQL. `dsn` is asyncpg's: `postgresql://…`."""
+
+    def __init__(
+        self, dsn: str, *, response_kept: int = 1024, settle_durable: bool = False
+    ) -> None:
+        """`response_kept`: bytes of an answer's body that go into the log."""
+        self._dsn = dsn
+        self._kept = response_kept
+        self._settle_durable = settle_durable
+        self._durable: asyncpg.Pool | None = None
+        self._quick: asyncpg.Pool | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._vacuum: asyncio.Task[None] | None = None
+        self._finished = 0
+        self._alone = False
+        self._cursor = FIRST
+        self._tables: dict[bytes, RoutingTable] = {}
+        self._targets: dict[bytes, Target] = {}
+
+    async def start(self, on_foreign_write: Callable[[], None]) -> None:
+        """Open the pools, and listen for other processes."""
+        try:
+            self._durable = await self._pool(1, 3, durable=True)
+            self._quick = await self._pool(2, 4, durable=self._settle_durable)
+        except (*_LOST, asyncpg.PostgresError) as error:
+            await self.stop()
+            raise StorageError(f"PostgreSQL: {error}") from error
+        self._listener = asyncio.create_task(self._listen(on_foreign_write))
+
+    async def _pool(self, least: int, most: int, *, durable: bool) -> asyncpg.Pool:
+        settings = {"application_name": "hookline", "synchronous_commit": "on"}
+        if not durable:
+            settings["synchronous_commit"] = "off"
+        return await asyncpg.create_pool(
+            self._dsn,
+            min_size=least,
+            max_size=most,
+            init=_keys_as_bytes,
+            server_settings=settings,
+            command_timeout=TIMEOUT,
+            timeout=TIMEOUT,
+        )
+
+    async def stop(self) -> None:
+        """Close everything. Safe to call twice."""
+        for task in (self._listener, self._vacuum):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+        self._listener = self._vacuum = None
+        pools, self._durable, self._quick = (self._durable, self._quick), None, None
+        for pool in pools:
+            if pool is not None:
+                pool.terminate()  # every batch was awaited before: nothing is under way
+
+    @asynccontextmanager
+    async def _transaction(self, *, durable: bool = False) -> AsyncIterator[asyncpg.Connection]:
+        pool = self._durable if durable else self._quick
+        if pool is None:
+            raise StorageError("the database was closed")
+        try:
+            async with pool.acquire(timeout=TIMEOUT) as connection, connection.transaction():
+                yield connection
+        except (*_LOST, asyncpg.PostgresError) as error:
+            lost = isinstance(error, _LOST)
+            kind = "connection lost: " if lost else ""
+            raise (
+                _Lost(f"PostgreSQL: {kind}{error}")
+                if lost
+                else StorageError(f"PostgreSQL: {error}")
+            ) from error
+
+    # waking each other ---------------------------------------------------------------------
+
+    async def _listen(self, on_foreign_write: Callable[[], None]) -> None:
+        """Listen for ever, reconnecting; what was missed meanwhile is found by looking."""
+        tries = 0
+        while True:
+            try:
+                connection = await asyncpg.connect(self._dsn, timeout=TIMEOUT)
+                lost = asyncio.Event()
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                await connection.add_listener(CHANNEL, lambda *_: on_foreign_write())
+                tries = 0
+                on_foreign_write()
+                try:
+                    await lost.wait()
+                finally:
+                    connection.terminate()
+            except (*_LOST, asyncpg.PostgresError):
+                tries += 1
+            await asyncio.sleep(RECONNECT[min(tries, len(RECONNECT) - 1)])
+
+    async def announce(self) -> None:
+        """Tell the workers of other processes that there is work, unless there are none."""
+        if self._alone or self._quick is None:
+            return
+        # Missed or failed, the others find the work when they look next.
+        with suppress(*_LOST, asyncpg.PostgresError):
+            async with self._quick.acquire(timeout=TIMEOUT) as connection:
+                await connection.execute(f"NOTIFY {CHANNEL}")
+
+    async def beat(self, worker: bytes, now: int) -> Share | None:  # noqa: ARG002 - the database's
+        """Give a sign of life, by the database's clock; return the share among the living."""
+        async with self._transaction() as connection:
+            await connection.execute(SQL["beat"], worker, socket.gethostname(), os.getpid())
+            living = [row[0] for row in await connection.fetch(SQL["workers"], ALIVE_MS)]
+        self._alone = len(living) == 1
+        return Share(living.index(worker), len(living))
+
+    async def leave(self, worker: bytes) -> None:
+        """Sign off."""
+        self._alone = False
+        async with self._transaction() as connection:
+            await connection.execute(SQL["leave"], worker)
+
+    # publish -------------------------------------------------------------------------------
+
+    async def publish(
+        self, messages: Sequence[NewMessage], *, atomic: bool = False
+    ) -> list[bytes | Exception]:
+        """Commit messages durably, then tell the others once."""
+        results = await self._again(lambda: self._publish(messages, atomic=atomic))
+        await self.announce()
+        return results
+
+    async def _again(self, do: Callable[[], Awaitable[T]]) -> T:
+        """Do it once more over a new connection when the old one broke."""
+        for pause in PUBLISH_TRIES:
+            try:
+                return await do()
+            except _Lost:
+                await asyncio.sleep(pause)
+        return await do()
+
+    async def _publish(
+        self, messages: Sequence[NewMessage], *, atomic: bool
+    ) -> list[bytes | Exception]:
+        results: list[bytes | Exception] = []
+        fresh = []
+        async with self._transaction(durable=True) as connection:
+            for message in messages:
+                result = await _remember(connection, message)
+                if isinstance(result, Exception) and atomic:
+                    raise result
+                if result == message.key:
+                    fresh.append(message)
+                results.append(result)
+            await connection.execute(
+                SQL["publish"],
+                [m.key for m in fresh],
+                [m.app for m in fresh],
+                [m.event_type for m in fresh],
+                [m.body for m in fresh],
+                [m.created_at for m in fresh],
+                [m.deliver_at for m in fresh],
+                [m.due_at for m in fresh],
+            )
+        return results
+
+    # route ---------------------------------------------------------------------------------
+
+    async def route(self, room: int, now: int, lease_until: int, room_of: RoomOf) -> Routed:
+        """Turn due messages into deliveries; the first `room` are the caller's to send."""
+        batch = RouteBatch(room, now, lease_until, room_of)
+        async with self._transaction() as connection:
+            batch.routed.next_due = await connection.fetchval(SQL["next_outbox"])
+            if batch.routed.next_due is None or batch.routed.next_due > now:
+                return batch.routed
+            due = await connection.fetch(SQL["due_outbox"], now, ROUTE_MESSAGES)
+            batch.circuits = await _circuits(connection)
+            tables = await self._routing_tables(connection, {row["app_id"] for row in due})
+            done = await _route(connection, batch, due, tables)
+            await connection.execute(SQL["insert_delivery"], *_columns(batch.rows, 4))
+            await connection.execute(SQL["delete_outbox"], *_columns(done, 2))
+            batch.routed.next_due = await connection.fetchval(SQL["next_outbox"])
+        return batch.routed
+
+    async def _routing_tables(
+        self, connection: asyncpg.Connection, apps: set[bytes]
+    ) -> dict[bytes, RoutingTable]:
+        """Return the applications' routing tables, read again when their endpoints changed."""
+        found = {}
+        for app, revision in await connection.fetch(SQL["app_revisions"], list(apps)):
+            table = self._tables.get(app)
+            if table is None or table.revision != revision:
+                keys = [tuple(row) for row in await connection.fetch(SQL["app_secrets"], app)]
+                rows = await connection.fetch(SQL["app_endpoints"], app)
+                subscribers = [(json.loads(r["events"]), row_of.target(r, keys)) for r in rows]
+                table = RoutingTable(revision, subscribers)
+                _remember_in(self._tables, app, table)
+                for _, target in subscribers:
+                    _remember_in(self._targets, target.key, target)
+            found[app] = table
+        return found
+
+    async def _current_targets(
+        self, connection: asyncpg.Connection, endpoints: list[bytes]
+    ) -> dict[bytes, Target]:
+        """Return the endpoints as they are now; those that were deleted are missing."""
+        rows = await connection.fetch(SQL["endpoint_revisions"], endpoints)
+        current = {key: self._targets.get(key) for key, _ in rows}
+        revisions = {key: revision for key, revision in rows}  # noqa: C416 - records
+        stale = [k for k, t in current.items() if t is None or t.revision != revisions[k]]
+        if stale:
+            keys = [tuple(row) for row in await connection.fetch(SQL["secrets"], stale)]
+            for row in await connection.fetch(SQL["endpoints"], stale):
+                target = row_of.target(row, keys)
+                _remember_in(self._targets, target.key, target)
+                current[target.key] = target
+        return {key: target for key, target in current.items() if target is not None}
+
+    # claim ---------------------------------------------------------------------------------
+
+    async def claim(self, room: int, now: int, lease_until: int, room_of: RoomOf) -> Claimed:
+        """Lease due deliveries, taking turns between endpoints from where the last claim ended."""
+        async with self._transaction() as connection:
+            due, next_due = await self._due_endpoints(connection, now)
+            if not due:
+                return Claimed(next_due=next_due)
+            claim = ClaimBatch(room, now, lease_until, room_of, next_due)
+            circuits = await self._claim(connection, due, claim)
+        return Claimed(claim.leased, claim.next_due, claim.saturated, circuits)
+
+    async def _due_endpoints(
+        self, connection: asyncpg.Connection, now: int
+    ) -> tuple[list[bytes], int | None]:
+        """Return the endpoints with due deliveries, in turn, and when the next other falls due."""
+        rows = await connection.fetch(SQL["due_endpoints"], self._cursor, SCAN_ENDPOINTS)
+        whole_round = len(rows) < SCAN_ENDPOINTS
+        if whole_round and self._cursor != FIRST:
+            left = SCAN_ENDPOINTS - len(rows)
+            first = await connection.fetch(SQL["due_endpoints"], FIRST, left)
+            before = [row for row in first if row[0] <= self._cursor]
+            whole_round = len(before) < len(first) or len(first) < left
+            rows += before
+        due = [endpoint for endpoint, first_due in rows if first_due <= now]
+        later = [first_due for _, first_due in rows if now < first_due < HELD]
+        if not due and not whole_round:
+            self._cursor = rows[-1][0]
+            return due, now
+        return due, min(later, default=None) if whole_round else now
+
+    async def _claim(
+        self, connection: asyncpg.Connection, due: list[bytes], claim: ClaimBatch
+    ) -> Circuits:
+        circuits = await _circuits(connection)
+        targets = await self._current_targets(connection, due)
+        share, left = max(FAIR_SHARE, claim.room // len(due)), claim.room
+        wants: dict[bytes, int] = {}
+        gone = []
+        for endpoint in due:
+            if left <= 0:
+                claim.again(claim.now)
+                break
+            self._cursor = endpoint
+            target = targets.get(endpoint)
+            if target is None or target.disabled_reason is not None:
+                gone.append(endpoint)
+                continue
+            circuit = circuits.get(endpoint)
+            want = claim.want(target, circuit, min(share, left))
+            if want and circuit is not None and circuit.state is not CircuitState.CLOSED:
+                want = await _probe(connection, endpoint, claim)
+                circuits[endpoint] = circuit.probing(claim.lease_until)
+            if want:
+                wants[endpoint] = want
+                left -= want
+        await self._take(connection, claim, wants, targets)
+        if gone:
+            rows = await _due_rows(connection, dict.fromkeys(gone, ROUTE_ROWS), claim.now)
+            held = [(row["message_id"], row["endpoint_id"]) for row in rows]
+            await connection.execute(SQL["lease_deliveries"], *_columns(held, 2), 0, HELD)
+        return circuits
+
+    @staticmethod
+    async def _take(
+        connection: asyncpg.Connection,
+        claim: ClaimBatch,
+        wants: dict[bytes, int],
+        targets: dict[bytes, Target],
+    ) -> None:
+        if not wants:
+            return
+        found: dict[bytes, list[Sequence[Any]]] = {endpoint: [] for endpoint in wants}
+        for row in await _due_rows(connection, wants, claim.now):
+            found[row["endpoint_id"]].append(tuple(row)[:6])
+        short = [e for e, rows in found.items() if len(rows) < wants[e]]
+        later = dict.fromkeys(wants)
+        later |= dict(await connection.fetch(SQL["next_deliveries"], short, claim.now))
+        for endpoint, rows in found.items():
+            claim.found(endpoint, len(rows), wants[endpoint], later[endpoint])
+            claim.take(targets[endpoint], rows)
+        leased = [(d.message, d.target.key) for d in claim.leased]
+        await connection.execute(
+            SQL["lease_deliveries"], *_columns(leased, 2), claim.lease, claim.lease_until
+        )
+
+    # settle --------------------------------------------------------------------------------
+
+    async def settle(self, settlements: Sequence[Settlement], now: int) -> Settled:
+        """Write attempts, move deliveries on; a lost lease changes nothing."""
+        async with self._transaction() as connection:
+            ours = await _move_on(connection, settlements)
+            kept = [(s.delivery.message, s.delivery.target.key) in ours for s in settlements]
+            await connection.copy_records_to_table(
+                "hookline_attempt",
+                columns=_ATTEMPT_COLUMNS,
+                records=[
+                    row_of.attempt(s, self._kept)
+                    for s, still_ours in zip(settlements, kept, strict=True)
+                    if still_ours
+                ],
+            )
+            health = await _judge(connection, settlements, kept, now)
+        self._count_finished(sum(kept))
+        return Settled(kept, health)
+
+    async def renew(self, deliveries: Iterable[Leased], lease_until: int) -> None:
+        """Push leases further out."""
+        await self._move(deliveries, lease_until, keep_lease=True)
+
+    async def release(self, deliveries: Iterable[Leased], now: int) -> None:
+        """Give deliveries back, due at once."""
+        await self._move(deliveries, now, keep_lease=False)
+        await self.announce()
+
+    async def _move(self, deliveries: Iterable[Leased], at: int, *, keep_lease: bool) -> None:
+        rows = [(d.message, d.target.key, d.lease) for d in deliveries]
+        async with self._transaction() as connection:
+            await connection.execute(SQL["move_deliveries"], *_columns(rows, 3), at, keep_lease)
+
+    def _count_finished(self, count: int) -> None:
+        self._finished += count
+        if self._finished >= VACUUM_EVERY and (self._vacuum is None or self._vacuum.done()):
+            self._finished = 0
+            self._vacuum = asyncio.create_task(self._vacuum_queue())
+
+    async def _vacuum_queue(self) -> None:
+        """Vacuum the queue's tables; one worker at a time."""
+        if self._quick is None:
+            return
+        # Not the owner of the tables, or busy elsewhere: autovacuum does it, only later.
+        with suppress(*_LOST, asyncpg.PostgresError):
+            async with self._quick.acquire(timeout=TIMEOUT) as connection:
+                if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", VACUUM_LOCK):
+                    return
+                try:
+                    await connection.execute(
+                        "VACUUM (TRUNCATE OFF) hookline_delivery, hookline_outbox"
+                    )
+                finally:
+                    await connection.execute("SELECT pg_advisory_unlock($1)", VACUUM_LOCK)
+
+
+class _Lost(StorageError):
+    """The connection broke: what was asked may or may not have happened."""
+
+
+async def _keys_as_bytes(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
+    )
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Turn rows into arrays for unnest."""
+    return [[row[i] for row in rows] for i in range(width)]
+
+
+def _remember_in(cache: dict[bytes, Any], key: bytes, value: Any) -> None:
+    if len(cache) >= MOST_CACHED:
+        cache.clear()
+    cache[key] = value
+
+
+async def _remember(connection: asyncpg.Connection, message: NewMessage) -> bytes | Exception:
+    """Return the key of the message its idempotency key stands for: its own when it is new."""
+    if message.idempotency_key is None:
+        return message.key
+    published = ids.milliseconds(message.key)
+    taken = await connection.fetchval(
+        SQL["remember_key"],
+        message.app,
+        message.idempotency_key,
+        message.key,
+        message.digest,
+        published + IDEMPOTENCY_WINDOW,
+        published,
+    )
+    if taken is not None:
+        return message.key
+    older, digest = await connection.fetchrow(SQL["find_key"], message.app, message.idempotency_key)
+    return bytes(older) if digest == message.digest else conflict(message.idempotency_key)
+
+
+async def _route(
+    connection: asyncpg.Connection,
+    batch: RouteBatch,
+    due: Sequence[Any],
+    tables: dict[bytes, RoutingTable],
+) -> list[tuple[int, bytes]]:
+    """Fill the batch; return the outbox rows that are done."""
+    done = []
+    for due_at, message, after, app, event_type, body in due:
+        table = tables.get(app)
+        wanted = table.wanted(event_type) if table is not None else ()
+        if wanted and batch.full:
+            break
+        last = batch.add(wanted, after, message, event_type, body)
+        if last is not None:
+            await connection.execute(SQL["advance_outbox"], last, due_at, message)
+            break
+        done.append((due_at, message))
+    return done
+
+
+async def _circuits(connection: asyncpg.Connection) -> Circuits:
+    """Return the circuits that restrict endpoints."""
+    rows = await connection.fetch(SQL["restricting_circuits"])
+    return {row[0]: row_of.circuit(tuple(row)[1:]) for row in rows}
+
+
+async def _probe(connection: asyncpg.Connection, endpoint: bytes, claim: ClaimBatch) -> int:
+    """Return 1 when this worker won the right to probe an open circuit, 0 otherwise."""
+    won = await connection.fetchval(SQL["probe"], endpoint, claim.lease_until, claim.now)
+    return int(won is not None)
+
+
+async def _due_rows(connection: asyncpg.Connection, wants: dict[bytes, int], now: int) -> list[Any]:
+    rows: list[Any] = await connection.fetch(
+        SQL["due_deliveries"], list(wants), list(wants.values()), now
+    )
+    return rows
+
+
+async def _move_on(
+    connection: asyncpg.Connection, settlements: Sequence[Settlement]
+) -> set[tuple[bytes, bytes]]:
+    """Move deliveries on, fenced by their leases; return those that were still ours."""
+    done, staying = [], []
+    for s in settlements:
+        where = (s.delivery.message, s.delivery.target.key, s.delivery.lease)
+        if row_of.is_final(s):
+            done.append(where)
+        else:
+            staying.append((*where, *row_of.kept_on(s)))
+    moved = []
+    if done:
+        moved += await connection.fetch(SQL["finish_deliveries"], *_columns(done, 3))
+    if staying:
+        moved += await connection.fetch(SQL["keep_deliveries"], *_columns(staying, 5))
+    return {(row[0], row[1]) for row in moved}
+
+
+async def _judge(
+    connection: asyncpg.Connection, settlements: Sequence[Settlement], kept: list[bool], now: int
+) -> dict[bytes, Health]:
+    """Judge the endpoints of a batch that are or were in trouble, and write what changed."""
+    groups = row_of.by_endpoint(settlements, kept)
+    rows = await connection.fetch(SQL["circuits"], list(groups))
+    before = {row[0]: row_of.circuit(tuple(row)[1:]) for row in rows}
+    found = {}
+    for endpoint, group in sorted(groups.items()):
+        circuit = before.get(endpoint)
+        if circuit is None and row_of.all_well(group):
+            continue
+        found[endpoint] = health = row_of.health(group, circuit, now)
+        if health.circuit != circuit:
+            await _write_circuit(connection, endpoint, health.circuit)
+        reason = row_of.disable_reason(group, health)
+        if reason is not None:
+            await connection.execute(SQL["disable_endpoint"], endpoint, now, reason)
+            await connection.execute(SQL["touch_app"], endpoint)
+    return found
+
+
+async def _write_circuit(
+    connection: asyncpg.Connection, endpoint: bytes, circuit: Circuit | None
+) -> None:
+    if circuit is None:
+        await connection.execute(SQL["delete_circuit"], endpoint)
+    else:
+        await connection.execute(SQL["write_circuit"], endpoint, *circuit)

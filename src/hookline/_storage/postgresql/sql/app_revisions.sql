@@ -1,0 +1,1 @@
+SELECT id, revision FROM hookline_application WHERE id = ANY ($1::uuid[])

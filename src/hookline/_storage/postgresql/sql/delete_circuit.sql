@@ -1,0 +1,1 @@
+DELETE FROM hookline_circuit WHERE endpoint_id = $1

@@ -1,0 +1,7 @@
+SELECT o.due_at, o.message_id, o.after_endpoint, m.app_id, m.event_type, m.body
+FROM hookline_outbox AS o
+JOIN hookline_message AS m ON m.id = o.message_id
+WHERE o.due_at <= $1
+ORDER BY o.due_at, o.message_id
+LIMIT $2
+FOR UPDATE OF o SKIP LOCKED
