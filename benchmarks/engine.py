@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import uvloop
@@ -44,6 +45,8 @@ class Spec:
     settings: dict[str, Any] = field(default_factory=dict)
     server_pid: int | None = None
     pause: float = 0
+    due_at: float | None = None
+    """Unix time before which nothing published is due."""
 
 
 @dataclass
@@ -53,14 +56,20 @@ class Contestant:
     spec: Spec
     hooks: Webhooks
     book: Book
+    waits: list[float] = field(default_factory=list)
+    """Seconds each trigger took."""
 
     async def publish(self, messages: int) -> None:
         """Trigger from so many concurrent callers, each waiting for its commit."""
+        due = self.spec.due_at
+        later = {} if due is None else {"deliver_at": datetime.fromtimestamp(due, UTC)}
         todo = itertools.islice(itertools.cycle(self.spec.events), messages)
 
         async def caller() -> None:
             for event in todo:
-                await self.hooks.trigger(event, payload.DATA, payload.METADATA)
+                began = time.perf_counter()
+                await self.hooks.trigger(event, payload.DATA, payload.METADATA, **later)
+                self.waits.append(time.perf_counter() - began)
 
         await asyncio.gather(*(caller() for _ in range(self.spec.callers)))
 
@@ -139,19 +148,9 @@ async def publish(it: Contestant) -> dict[str, Any]:
     """Durable publish, nothing else (the settings say `deliver=False`)."""
     await it.hooks.start()
     await it.publish(it.spec.warm_up)
-    waits: list[float] = []
-    todo = itertools.islice(itertools.cycle(it.spec.events), it.spec.messages)
-
-    async def caller() -> None:
-        for event in todo:
-            began = time.perf_counter()
-            await it.hooks.trigger(event, payload.DATA, payload.METADATA)
-            waits.append(time.perf_counter() - began)
-
-    async def callers() -> None:
-        await asyncio.gather(*(caller() for _ in range(it.spec.callers)))
-
-    return {**await it.measured(callers), "wait_ms": percentiles(waits)}
+    it.waits.clear()
+    said = await it.measured(lambda: it.publish(it.spec.messages))
+    return {**said, "wait_ms": percentiles(it.waits)}
 
 
 async def latency(it: Contestant) -> dict[str, Any]:
@@ -174,12 +173,8 @@ async def latency(it: Contestant) -> dict[str, Any]:
 
 async def drain(it: Contestant) -> dict[str, Any]:
     """Deliver what others published, as one of several workers; return when all was settled."""
-
-    async def work() -> None:
-        await it.hooks.start()
-        await it.settled()
-
-    return {**await it.measured(work), "ended": time.monotonic()}
+    await it.hooks.start()
+    return {**await it.measured(it.settled), "ended": time.monotonic()}
 
 
 TASKS = {task.__name__: task for task in (prepare, deliver, publish, latency, drain)}

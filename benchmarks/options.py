@@ -19,9 +19,9 @@ class Options:
         self._register = set(inspect.signature(Webhooks.register).parameters)
 
     def settings(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings for a run on loopback, which a careful default refuses."""
-        loopback = {"allowed_networks": "127.0.0.0/8"}
-        return {k: v for k, v in {**loopback, **wanted}.items() if k in self._settings}
+        """Return the settings of a run on loopback and on an empty database."""
+        always = {"allowed_networks": "127.0.0.0/8", "migrate": "always"}
+        return {k: v for k, v in {**always, **wanted}.items() if k in self._settings}
 
     def endpoint(self, endpoints: int) -> dict[str, Any]:
         """Return the options of one of so many endpoints."""

@@ -206,6 +206,11 @@ class Bench:
             "engine", task=task, database=database, server_pid=self.database.server_pid, **spec
         )
 
+    def prepare(self, database: str, **spec: Any) -> dict[str, Any]:
+        """Store the endpoints without delivering anything; return their keys."""
+        with self.engine("prepare", database, settings={"deliver": False}, **spec) as process:
+            return process.read()
+
     def measure(self, process: Child) -> dict[str, Any]:
         """Let a child begin when it is ready; return what it says at its end."""
         with process:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from hookline import Webhooks
 from hookline.testing import FakeClock, Receiver
+from tools.databases import PostgresDatabases
 
 DEADLINE = 20.0
 """Seconds after which a test that waits for something has failed."""
@@ -141,3 +143,31 @@ def eventually():
         raise AssertionError(f"waited for {what}")
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL for this session: ours from PyPI, or that of HOOKLINE_TEST_DATABASE_URL."""
+    databases = PostgresDatabases(os.environ.get("HOOKLINE_TEST_DATABASE_URL"))
+    yield databases
+    databases.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, database_file):
+    """The URL of a migrated database for this test alone, on each database in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{database_file}"
+        return
+    with request.getfixturevalue("postgres").fresh() as url:
+        yield url
+
+
+@pytest.fixture
+def on_each_database(database_url, make_webhooks):
+    """Return a maker of `Webhooks`, as `make_webhooks`, on each database in turn."""
+
+    def make(**options):
+        return make_webhooks(**{"database": database_url, **options})
+
+    return make

@@ -1,7 +1,6 @@
 """What the healthy endpoints notice of dead ones, hanging ones, and years of history."""
 
 import socket
-from typing import Any
 
 from benchmarks import payload
 from benchmarks.databases import backlog, finished
@@ -44,7 +43,7 @@ def beside(bench: Bench, name: str, what: str, sick: list[str], rows: int) -> Ro
         def among_the_sick() -> Run:
             spec = {"endpoints": healthy, "sick": [(url, "bench.sick") for url in sick]}
             with bench.fresh() as url:
-                stored = prepared(bench, url, **spec)
+                stored = bench.prepare(url, **spec)
                 bench.say(f"writing {rows * len(sick):,} rows")
                 keys = [bytes.fromhex(stored["endpoints"][each]) for each in sick]
                 backlog(bench.database, url, bytes.fromhex(stored["app"]), keys, rows)
@@ -80,12 +79,6 @@ def history(bench: Bench) -> Row:
 
 def remember(bench: Bench, sink: Receiver, url: str, rows: int) -> None:
     """Write the history of the sink's endpoint."""
-    stored = prepared(bench, url, endpoints=[(sink.url, payload.EVENT)])
+    stored = bench.prepare(url, endpoints=[(sink.url, payload.EVENT)])
     key = bytes.fromhex(stored["endpoints"][sink.url])
     finished(bench.database, url, bytes.fromhex(stored["app"]), key, sink.url, rows)
-
-
-def prepared(bench: Bench, url: str, **spec: Any) -> dict[str, Any]:
-    """Store the endpoints without delivering anything."""
-    with bench.engine("prepare", url, settings={"deliver": False}, **spec) as process:
-        return process.read()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
     from hookline._domain.endpoint import Endpoint
     from hookline._engine.receipt import Receipt
+    from hookline._observe.events import OperationalEvent
     from hookline._settings import Settings
     from hookline.errors import HooklineError
 
@@ -27,6 +28,7 @@ __all__ = [
     "Endpoint",
     "Event",
     "HooklineError",
+    "OperationalEvent",
     "Receipt",
     "Settings",
     "Webhooks",
@@ -41,6 +43,7 @@ _HOMES = {
     "Endpoint": "hookline._domain.endpoint",
     "Event": "hookline._app",
     "HooklineError": "hookline.errors",
+    "OperationalEvent": "hookline._observe.events",
     "Receipt": "hookline._engine.receipt",
     "Settings": "hookline._settings",
     "Webhooks": "hookline._app",

@@ -25,8 +25,9 @@ from hookline._engine.engine import Engine
 from hookline._engine.keys import new_key
 from hookline._engine.receipt import Receipt
 from hookline._engine.service import Home
+from hookline._observe.events import EventObserver, Listener, Observers
 from hookline._observe.logs import LogObserver
-from hookline._ports import Clock, NewMessage
+from hookline._ports import Clock, NewMessage, Observer
 from hookline._sending.sender import CurlSender
 from hookline._settings import Settings
 from hookline._storage.database import open_database, parse_url
@@ -59,14 +60,16 @@ class Event(NamedTuple):
     idempotency_key: str | None = None
     timestamp: datetime | None = None
     deliver_at: datetime | None = None
+    ordering_key: str | None = None
 
 
 class Webhooks:
     """Outbound webhooks of one application.
 
     `events` is the catalogue: an Enum class or names; without it any well-formed event type is
-    accepted. Other arguments are settings (see `Settings`), `database=` first among them. Nothing
-    is opened before the first `init`, `start` or `trigger`.
+    accepted. `on_event` is called with each `OperationalEvent`. Other arguments are settings (see
+    `Settings`), `database=` first among them. Nothing is opened before the first `init`, `start` or
+    `trigger`.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Webhooks:
         database: str | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
+        on_event: Listener | None = None,
         **overrides: Any,
     ) -> None:
         """Raises InvalidSettings when a setting cannot be used."""
@@ -85,6 +89,10 @@ class Webhooks:
         self._url = parse_url(self.settings.database)
         self._catalogue = Catalogue(events)
         self._clock = clock or SystemClock()
+        told: list[Observer] = [LogObserver()]
+        if on_event is not None:
+            told.append(EventObserver(on_event))
+        self._observer = told[0] if len(told) == 1 else Observers(*told)
         self._declared: dict[str, Endpoint] = {}
         self._pending: dict[str, Endpoint] = {}
         self._declaring = threading.Lock()  # guards the two dicts, held for moments only
@@ -107,6 +115,7 @@ class Webhooks:
         timeout: float | None = None,
         concurrency: int | None = None,
         rate_limit: float | None = None,
+        ordered: bool = False,
     ) -> Endpoint:
         """Declare an endpoint. The same URL again updates it, also over restarts and processes.
 
@@ -115,8 +124,10 @@ class Webhooks:
         such as `customer.*`, or `*`. `retry_schedule` are delays in seconds before each attempt,
         `timeout` seconds for one attempt (1 to 30), `concurrency` requests in flight over all
         workers (1 to 1,000; 20 by default), `rate_limit` requests per second over all workers
-        (more than 0, to 100,000; none by default). Raises InvalidUrl, InvalidHeader,
-        InvalidSecret, UnknownEventType or InvalidInput; nothing is declared then.
+        (more than 0, to 100,000; none by default). An `ordered` endpoint gets one webhook at a
+        time, oldest first; a failing one holds up those behind it, or, with an `ordering_key`,
+        those of the same key only. Raises InvalidUrl, InvalidHeader, InvalidSecret,
+        UnknownEventType or InvalidInput; nothing is declared then.
         """
         declared = self._endpoint(
             "code",
@@ -129,6 +140,7 @@ class Webhooks:
             timeout=timeout,
             concurrency=concurrency,
             rate_limit=rate_limit,
+            ordered=ordered,
         )
         self._declare([declared])
         return declared
@@ -146,6 +158,7 @@ class Webhooks:
         timeout: float | None,
         concurrency: int | None,
         rate_limit: float | None,
+        ordered: bool,
     ) -> Endpoint:
         _check_number("timeout", timeout, 1, MAX_TIMEOUT)
         _check_number("concurrency", concurrency, 1, MAX_CONCURRENCY)
@@ -161,6 +174,7 @@ class Webhooks:
             timeout=timeout,
             concurrency=concurrency,
             rate_limit=rate_limit,
+            ordered=ordered,
             source=source,
         )
 
@@ -243,6 +257,7 @@ class Webhooks:
                 timeout=d.timeout,
                 concurrency=d.concurrency,
                 rate_limit=d.rate_limit,
+                ordered=d.ordered,
             )
         except InvalidInput as error:
             raise InvalidWebhooksFile(f"{file}: webhooks[{d.position}].{error}") from error
@@ -300,7 +315,7 @@ class Webhooks:
             queue=database.queue,
             sender=CurlSender(response_limit=settings.response_limit),
             clock=self._clock,
-            observer=LogObserver(),
+            observer=self._observer,
             settings=settings,
             before_routing=lambda: self._flush(engine),
         )
@@ -353,6 +368,7 @@ class Webhooks:
         idempotency_key: str | None = None,
         timestamp: datetime | None = None,
         deliver_at: datetime | None = None,
+        ordering_key: str | None = None,
     ) -> Receipt:
         """Publish an event. Returns once it is committed, long before it is delivered.
 
@@ -360,11 +376,12 @@ class Webhooks:
         (a SQLAlchemy Session or AsyncSession on the same database) the event becomes part of the
         caller's transaction: sent when it commits, never when it rolls back. `idempotency_key`
         (1 to 256 characters) makes a repeat within 24 hours a no-op. `timestamp` is when the event
-        happened, now by default. `deliver_at` delays delivery; see `cancel`. Raises
+        happened, now by default. `deliver_at` delays delivery; see `cancel`. `ordering_key` (to
+        256 characters) is for ordered endpoints: events wait for those of the same key. Raises
         UnknownEventType, InvalidPayload, PayloadTooLarge, IdempotencyConflict, SessionMismatch or
         StorageError; nothing is published then.
         """
-        event_ = Event(event, data, metadata, idempotency_key, timestamp, deliver_at)
+        event_ = Event(event, data, metadata, idempotency_key, timestamp, deliver_at, ordering_key)
         message = self._message(event_)
         engine = await self._running(session)
         message.app = engine.app
@@ -399,6 +416,8 @@ class Webhooks:
         event_type = self._catalogue.event_type(event.event)
         if event.idempotency_key is not None:
             _check_text("idempotency_key", event.idempotency_key, 1, MAX_IDEMPOTENCY_KEY)
+        if event.ordering_key is not None:
+            _check_text("ordering_key", event.ordering_key, 1, MAX_IDEMPOTENCY_KEY)
         now = self._clock.now()
         created_at = now if event.timestamp is None else _milliseconds("timestamp", event.timestamp)
         deliver_at = None
@@ -418,6 +437,7 @@ class Webhooks:
             deliver_at=deliver_at,
             idempotency_key=event.idempotency_key,
             digest=body.digest,
+            ordering_key=event.ordering_key,
         )
 
     def _receipt(self, message: NewMessage, key: bytes) -> Receipt:
@@ -514,6 +534,8 @@ class Webhooks:
     async def resend(self, message_id: str, endpoint: str | Endpoint) -> bool:
         """Send a message to an endpoint once more, now; False when it is just being sent.
 
+        (Or when it waits for its turn at an ordered endpoint.)
+
         A manual attempt that fails leaves the automatic schedule as it was; when none was running,
         a fresh one starts.
         """
@@ -527,7 +549,7 @@ class Webhooks:
         """Erase what a message said and what was answered to it; that it was sent stays known."""
         key = _message_key(message_id)
         engine = await self._running(None)
-        await self._on_home(engine.store.erase(key))
+        await self._on_home(engine.store.erase(key, engine.clock.now()))
 
     async def attempts(self, message_id: str) -> list[Attempt]:
         """Return the log of a message, oldest attempt first; empty for an unknown message."""

@@ -32,6 +32,7 @@ class NewMessage:
     deliver_at: int | None = None
     idempotency_key: str | None = None
     digest: bytes = b""
+    ordering_key: str | None = None
 
 
 @dataclass(slots=True)
@@ -39,7 +40,8 @@ class Leased:
     """One delivery this worker may send until its lease runs out.
 
     `attempts` were made before, `step` of them by the schedule. `resume_at` is set for a manual
-    attempt: when the automatic schedule goes on should it fail, 0 when there was none.
+    attempt: when the automatic schedule goes on should it fail, 0 when there was none. `line` is
+    set for ordered endpoints: the next in it waits for this one to end.
     """
 
     message: bytes
@@ -50,6 +52,7 @@ class Leased:
     attempts: int = 0
     step: int = 0
     resume_at: int | None = None
+    line: str | None = None
 
 
 @dataclass(slots=True)
@@ -218,7 +221,7 @@ class Store(Protocol):
         """Make a manual attempt due now; False while one is being sent."""
         ...
 
-    async def erase(self, message: bytes) -> None:
+    async def erase(self, message: bytes, now: int) -> None:
         """Erase what a message said and what was answered."""
 
     async def migrate(self) -> bool:

@@ -24,6 +24,7 @@ class Declaration:
     timeout: float | None = None
     concurrency: int | None = None
     rate_limit: float | None = None
+    ordered: bool = False
 
 
 def read(path: Path) -> list[Declaration] | None:
@@ -99,6 +100,7 @@ _SHAPES: dict[str, tuple[str, Any]] = {
         "a whole number",
         lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool)),
     ),
+    "ordered": ("true or false", lambda v: isinstance(v, bool)),
     "rate_limit": ("a number per second", lambda v: v is None or _is_number(v)),
 }
 

@@ -19,10 +19,9 @@ from hookline.errors import StorageError
 def run_script(tmp_path, database_file):
     """Return a runner of Python code in a process of its own; it must end well and be silent."""
 
-    def run(code, *arguments, timeout=30):
+    def run(code, *arguments, url=f"sqlite:///{database_file}", timeout=30):
         script = tmp_path / "script.py"
         script.write_text(dedent(code), "utf-8")
-        url = f"sqlite:///{database_file}"
         done = subprocess.run(
             [sys.executable, "-W", "error", script, url, *arguments],
             capture_output=True,
@@ -392,120 +391,70 @@ def test_a_publisher_may_simply_end(run_script, make_webhooks, receiver):
     assert {each.id for each in receiver.wait_for(3)} == set(out.split())
 
 
-def test_a_fork_has_an_engine_of_its_own(run_script, receiver):
-    """A child forked from a process whose engine runs starts its own; both deliver."""
-    out = run_script(
-        """
-        import asyncio, os, sys, warnings
-        from hookline import Webhooks
+FORK = """
+    import asyncio, os, sys, warnings
+    from hookline import Webhooks
+    from hookline.errors import StorageError
 
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python's own about fork and threads
-        webhooks = Webhooks(database=sys.argv[1])
-        webhooks.register(sys.argv[2], ["*"])
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python's own about fork and threads
+    webhooks = Webhooks(database=sys.argv[1])
+    webhooks.register(sys.argv[2], ["*"])
 
-        async def send(who):
-            statuses = await (await webhooks.trigger("a.b", {"who": who})).delivered(10)
-            return [s.state.value for s in statuses]
+    async def send(who):
+        try:
+            receipt = await webhooks.trigger("a.b", {"who": who})
+            print(who, *[s.state.value for s in await receipt.delivered(10)], flush=True)
+        except StorageError as error:
+            print(who, "refused:", error, flush=True)
 
-        print("before", *asyncio.run(send("parent before")), flush=True)
-        child = os.fork()
-        if not child:
-            print("child", *asyncio.run(send("child")), flush=True)
-            webhooks.close()
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        print("status", status, flush=True)
-        print("after", *asyncio.run(send("parent after")), flush=True)
-        """,
-        receiver.url,
-    )
-    assert out.split("\n")[:-1] == [
-        "before succeeded",
-        "child succeeded",
-        "status 0",
-        "after succeeded",
-    ]
+    if sys.argv[3] == "started":
+        asyncio.run(send("before"))
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        asyncio.run(send("child"))
+        os.read(reading, 1)
+        asyncio.run(send("orphan"))
+        os._exit(0)  # as multiprocessing ends its children
+    asyncio.run(send("parent"))
+    webhooks.close()
+    os.write(writing, b"x")
+    print("status", os.waitpid(child, 0)[1], flush=True)
+    asyncio.run(send("after"))
+    webhooks.close()
+"""
+
+
+def test_a_fork_of_a_running_engine_on_sqlite(run_script, receiver):
+    """SQLite does not survive a fork: the child is refused and told what to do, and only it."""
+    lines = run_script(FORK, receiver.url, "started").splitlines()
+    refused = {line.split()[0] for line in lines if "refused" in line}
+    assert refused == {"child", "orphan"}
+    assert all("Start it after the fork" in line for line in lines if "refused" in line)
+    others = {line for line in lines if "refused" not in line}
+    assert others == {"before succeeded", "parent succeeded", "status 0", "after succeeded"}
     senders = [each.json()["data"]["who"] for each in receiver.received]
-    assert senders == ["parent before", "child", "parent after"]
+    assert senders == ["before", "parent", "after"]
 
 
-def test_forks_of_a_busy_process(run_script, receiver):
-    """Children forked while the parent is writing each get their own events through."""
-    out = run_script(
-        """
-        import asyncio, os, sys, threading, warnings
-        from hookline import Webhooks
-
-        warnings.simplefilter("ignore", DeprecationWarning)
-        webhooks = Webhooks(database=sys.argv[1])
-        webhooks.register(sys.argv[2], ["child.*"])
-        webhooks.init()
-        busy, enough = threading.Event(), threading.Event()
-
-        async def write():
-            n = 0
-            while not enough.is_set():
-                await asyncio.gather(*(webhooks.trigger("parent", {"n": n}) for _ in range(20)))
-                busy.set()
-
-        async def send(who):
-            statuses = await (await webhooks.trigger("child.sent", {"who": who})).delivered(10)
-            return [s.state.value for s in statuses]
-
-        writer = threading.Thread(target=lambda: asyncio.run(write()))
-        writer.start()
-        busy.wait()
-        children = []
-        for n in range(8):
-            child = os.fork()
-            if not child:
-                code = 1
-                try:
-                    code = 0 if asyncio.run(send(n)) == ["succeeded"] else 2
-                    webhooks.close()
-                finally:
-                    os._exit(code)
-            children.append(child)
-        print([os.waitpid(child, 0)[1] for child in children])
-        enough.set()
-        writer.join()
-        webhooks.close()
-        """,
-        receiver.url,
-        timeout=60,
-    )
-    assert out == f"{[0] * 8}\n"
-    assert {each.json()["data"]["who"] for each in receiver.received} == set(range(8))
+def test_a_fork_before_the_start(run_script, receiver):
+    """Parent and child that start after the fork both publish, and every event arrives once."""
+    lines = run_script(FORK, receiver.url, "not started").splitlines()
+    assert set(lines) == {
+        *(f"{who} succeeded" for who in ("parent", "child", "orphan", "after")),
+        "status 0",
+    }
+    senders = [each.json()["data"]["who"] for each in receiver.received]
+    assert sorted(senders) == ["after", "child", "orphan", "parent"]
 
 
-def test_a_child_outlives_its_parents_engine(run_script, receiver):
-    """What a forked child publishes after the parent's engine stopped is not lost."""
-    out = run_script(
-        """
-        import asyncio, os, sys, warnings
-        from hookline import Webhooks
-
-        warnings.simplefilter("ignore", DeprecationWarning)
-        webhooks = Webhooks(database=sys.argv[1])
-        webhooks.register(sys.argv[2], ["*"])
-        webhooks.init()
-        asyncio.run(webhooks.trigger("a.b", {"n": 0}))
-        reading, writing = os.pipe()
-        child = os.fork()
-        if not child:
-            asyncio.run(webhooks.trigger("a.b", {"n": 1}))
-            os.read(reading, 1)
-            asyncio.run(webhooks.trigger("a.b", {"n": 2}))
-            os._exit(0)
-        webhooks.close()
-        os.write(writing, b"x")
-        os.waitpid(child, 0)
-        webhooks.init()
-        receipt = asyncio.run(webhooks.trigger("a.b", {"n": 3}))
-        asyncio.run(receipt.delivered(10))
-        webhooks.close()
-        """,
-        receiver.url,
-    )
-    assert out == ""
-    assert {each.json()["data"]["n"] for each in receiver.wait_for(4)} == {0, 1, 2, 3}
+def test_a_fork_of_a_running_engine_on_postgresql(run_script, receiver, postgres):
+    """On PostgreSQL the child starts an engine of its own; parent and child both deliver."""
+    with postgres.fresh() as url:
+        lines = run_script(FORK, receiver.url, "started", url=url).splitlines()
+    assert set(lines) == {
+        *(f"{who} succeeded" for who in ("before", "parent", "child", "orphan", "after")),
+        "status 0",
+    }
+    senders = [each.json()["data"]["who"] for each in receiver.received]
+    assert sorted(senders) == ["after", "before", "child", "orphan", "parent"]

@@ -35,6 +35,7 @@ class Endpoint:
     timeout: float | None = None
     concurrency: int | None = None
     rate_limit: float | None = None
+    ordered: bool = False
     source: str = "code"
     id: str | None = None
     disabled_at: datetime | None = None
@@ -140,6 +141,7 @@ class Target:
     timeout: float | None = None
     concurrency: int = DEFAULT_CONCURRENCY
     rate_limit: float | None = None
+    ordered: bool = False
     disabled_reason: str | None = None
     _signer: Signer | None = field(default=None, repr=False)
     _signer_until: int = -1

@@ -59,7 +59,10 @@ def parse(text: str) -> Url:
     if "#" in shape["rest"]:
         raise InvalidUrl("url: a fragment ('#…') is never sent; remove it")
     host, port = _authority(shape["authority"], scheme)
-    return Url(scheme, host, port, _target(shape["rest"]))
+    url = Url(scheme, host, port, _target(shape["rest"]))
+    if len(str(url)) > MAX_LENGTH:  # an international name is longer in its ASCII form
+        raise InvalidUrl(f"url: {len(str(url))} characters, at most {MAX_LENGTH} are accepted")
+    return url
 
 
 def _refuse_characters(text: str) -> None:

@@ -7,7 +7,7 @@ into the database. What is over the limit waits here, leased, for the next free 
 from collections import deque
 from collections.abc import Iterable
 
-from hookline._domain.breaker import Circuit
+from hookline._domain.breaker import Circuit, CircuitState
 from hookline._domain.endpoint import Target
 from hookline._engine.attempt import Flight
 from hookline._ports import Circuits, Share
@@ -30,10 +30,10 @@ class _Gate:
         self.free_at = 0.0  # when (Unix ms) the rate allows the next one, a second's worth ahead
 
     def places(self, share: Share, now: int) -> int:
-        target = self.target
-        admitted = self.circuit.admits(now) if self.circuit is not None else None
-        if admitted == 1:
-            return 1  # a probe belongs to the worker that claimed it
+        target, circuit = self.target, self.circuit
+        if circuit is not None and circuit.state is CircuitState.HALF_OPEN:
+            return 1  # blocked for others: the probe belongs to the worker that claimed it
+        admitted = circuit.admits(now) if circuit is not None else None
         limit = target.concurrency if admitted is None else min(admitted, target.concurrency)
         return share.of(limit, target.key)
 
@@ -125,7 +125,8 @@ class Limiter:
         if gate is None:
             return [], []
         gate.circuit = circuit
-        if circuit is not None and (circuit.state != "closed" or circuit.blocked_until > now):
+        shut = circuit is not None and circuit.state is not CircuitState.CLOSED
+        if shut or (circuit is not None and circuit.blocked_until > now):
             return [], self._empty(gate)
         return self._pass(gate, now), []
 

@@ -311,8 +311,9 @@ class Worker:
             go, away = self._limiter.judged(key, health.circuit, self._clock.now())
             self._send(go)
             back += away
-            if health.circuit is not None and health.circuit.blocked_until:
-                self._claim_at = min(self._claim_at, health.circuit.blocked_until)
+            # What waits behind a circuit is due when it lets something through again.
+            opens_at = health.circuit.blocked_until if health.circuit is not None else 0
+            self._claim_at = min(self._claim_at, opens_at)
             if health.warning is not None:
                 self._observer.failing(targets[key], health.warning)
             if health.disable is not None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hookline._domain.breaker import Circuit
+from hookline._domain.breaker import Circuit, CircuitState
 from hookline._domain.endpoint import Target
 from hookline._ports import Circuits, Leased, RoomOf, Routed
-from hookline._storage.schema import HELD
+from hookline._storage.schema import HELD, IN_LINE
 
 ROUTE_MESSAGES = 256
 ROUTE_ROWS = 1000
@@ -29,7 +29,8 @@ def new_lease() -> int:
 class RouteBatch:
     """One routing transaction: the rows to write, and what the caller may send at once.
 
-    `rows` are (message, endpoint, lease, next_attempt_at).
+    `rows` are (message, endpoint, lease, next_attempt_at, line). `occupied` are the lines of
+    ordered endpoints that somebody stands in, those of this batch added to them as it goes.
     """
 
     room: int
@@ -37,7 +38,8 @@ class RouteBatch:
     lease_until: int
     room_of: RoomOf
     circuits: Circuits = field(default_factory=dict)
-    rows: list[tuple[bytes, bytes, int, int]] = field(default_factory=list)
+    occupied: set[tuple[bytes, str]] = field(default_factory=set)
+    rows: list[tuple[bytes, bytes, int, int, str | None]] = field(default_factory=list)
     routed: Routed = field(default_factory=Routed)
     lease: int = field(default_factory=new_lease)
     _rooms: dict[bytes, int] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class RouteBatch:
         message: bytes,
         event_type: str,
         body: bytes,
+        ordering_key: str | None,
     ) -> bytes | None:
         """Add a message's deliveries; return the last endpoint served when some are left over.
 
@@ -66,16 +69,26 @@ class RouteBatch:
             wanted = [target for target in wanted if target.key > after]
         step = wanted[: ROUTE_ROWS - len(self.rows)]
         for target in step:
-            if target.disabled_reason is not None:
-                self.rows.append((message, target.key, 0, HELD))
+            line = (ordering_key or "") if target.ordered else None
+            if line is not None and not self._is_head(target.key, line):
+                self.rows.append((message, target.key, 0, IN_LINE, line))
+            elif target.disabled_reason is not None:
+                self.rows.append((message, target.key, 0, HELD, line))
             elif self._take(target):
-                self.rows.append((message, target.key, self.lease, self.lease_until))
-                leased = Leased(message, event_type, body, target, self.lease)
+                self.rows.append((message, target.key, self.lease, self.lease_until, line))
+                leased = Leased(message, event_type, body, target, self.lease, line=line)
                 self.routed.leased.append(leased)
             else:
-                self.rows.append((message, target.key, 0, self.now))
+                self.rows.append((message, target.key, 0, self.now, line))
                 self.routed.waiting = True
         return step[-1].key if len(step) < len(wanted) else None
+
+    def _is_head(self, endpoint: bytes, line: str) -> bool:
+        """Return whether nobody stands in the line; from now on somebody does."""
+        if (endpoint, line) in self.occupied:
+            return False
+        self.occupied.add((endpoint, line))
+        return True
 
     def _take(self, target: Target) -> bool:
         """Return whether the caller takes one more delivery of this endpoint."""
@@ -88,7 +101,7 @@ class RouteBatch:
             if circuit is not None:
                 admitted = circuit.admits(self.now)
                 # A circuit that is not closed is probed by a claim, which is exclusive.
-                probe = circuit.state != "closed"
+                probe = circuit.state is not CircuitState.CLOSED
                 left = 0 if probe else left if admitted is None else min(left, admitted)
         self._rooms[target.key] = left - 1
         return left > 0
@@ -120,8 +133,8 @@ class ClaimBatch:
             self.again(self.now)
 
     def again(self, at: int | None) -> None:
-        """Note that something falls due at `at` (held deliveries never do)."""
-        if at is not None and at < HELD:
+        """Note that something falls due at `at` (held ones and those in line never do)."""
+        if at is not None and at < IN_LINE:
             self.next_due = at if self.next_due is None else min(self.next_due, at)
 
     def want(self, target: Target, circuit: Circuit | None, share: int) -> int:
@@ -135,7 +148,7 @@ class ClaimBatch:
         if admitted == 0:
             self.again(circuit.blocked_until)
             return 0
-        if circuit.state != "closed":
+        if circuit.state is not CircuitState.CLOSED:
             return 1  # the probe
         most = share if admitted is None else min(share, admitted)
         return self._within(most, target)
@@ -148,7 +161,7 @@ class ClaimBatch:
         return max(0, min(share, room))
 
     def take(self, target: Target, rows: Sequence[Sequence[Any]]) -> None:
-        """Lease rows of (message, event type, body, attempts, step, resume_at)."""
+        """Lease rows of (message, event type, body, attempts, step, resume_at, line)."""
         self.leased += [
             Leased(bytes(message), event_type, bytes(body), target, self.lease, *rest)
             for message, event_type, body, *rest in rows

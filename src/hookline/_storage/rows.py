@@ -30,6 +30,7 @@ def target(row: Mapping[str, Any], keys: Sequence[tuple[bytes, str, int | None]]
         timeout=row["timeout"],
         concurrency=row["concurrency"] or DEFAULT_CONCURRENCY,
         rate_limit=row["rate_limit"],
+        ordered=bool(row["ordered"]),
         disabled_reason=(row["disabled_reason"] or "disabled") if disabled else None,
     )
 
@@ -80,6 +81,17 @@ def kept_on(settlement: Settlement) -> tuple[int, int]:
     step = delivery.step if delivery.resume_at else delivery.step + 1
     held = decision.state is DeliveryState.HELD or decision.next_attempt_at is None
     return step, HELD if held else decision.next_attempt_at or 0
+
+
+def lines_left(settlements: Iterable[Settlement], kept: Iterable[bool]) -> list[tuple[bytes, str]]:
+    """Return the lines of ordered endpoints whose head is gone, in a fixed order."""
+    return sorted(
+        {
+            (s.delivery.target.key, s.delivery.line)
+            for s, ours in zip(settlements, kept, strict=True)
+            if ours and s.delivery.line is not None and is_final(s)
+        }
+    )
 
 
 def by_endpoint(

@@ -14,6 +14,9 @@ VERSION_TABLE = PREFIX + "version"
 
 HELD = 1 << 62
 """`next_attempt_at` of a held delivery: it waits at infinity until its endpoint is enabled."""
+IN_LINE = 1 << 61
+"""`next_attempt_at` of a delivery of an ordered endpoint that is not the head of its line. From
+here on, times never come."""
 
 metadata = sa.MetaData(
     naming_convention={
@@ -89,6 +92,7 @@ endpoint = sa.Table(
     sa.Column("timeout", sa.Float),
     _number("concurrency", nullable=True),
     sa.Column("rate_limit", sa.Float),
+    sa.Column("ordered", sa.Boolean, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     # The URL it was declared with in code or file: what makes a second declaration an update.
     sa.Column("declared_url", sa.Text),
@@ -119,6 +123,7 @@ message = sa.Table(
     _key("app_id"),
     sa.Column("event_type", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("ordering_key", sa.Text),
     _number("created_at"),
     _number("deliver_at", nullable=True),
     _number("canceled_at", nullable=True),
@@ -138,7 +143,8 @@ outbox = sa.Table(
 # The live queue. The natural key makes routing idempotent; `lease` is the claim's own random
 # number, which fences every write after it, and 0 while nobody has it. `attempts` were made in
 # all, `step` of them by the schedule. `resume_at` is set while a manual attempt waits or is under
-# way: when the automatic schedule goes on afterwards, 0 when there was none.
+# way: when the automatic schedule goes on afterwards, 0 when there was none. `line` is set for
+# ordered endpoints: of those with the same one, only the oldest is ever due.
 delivery = sa.Table(
     PREFIX + "delivery",
     metadata,
@@ -149,7 +155,16 @@ delivery = sa.Table(
     _number("lease"),
     _number("next_attempt_at"),
     _number("resume_at", nullable=True),
+    sa.Column("line", sa.Text),
     sa.Index(None, "endpoint_id", "next_attempt_at"),
+    sa.Index(
+        "ix_hookline_delivery_line",
+        "endpoint_id",
+        "line",
+        "message_id",
+        sqlite_where=sa.text("line IS NOT NULL"),
+        postgresql_where=sa.text("line IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -23,6 +23,7 @@ from hookline._storage import migrate
 from hookline._storage.postgresql import partitions
 from hookline._storage.schema import (
     HELD,
+    IN_LINE,
     application,
     attempt,
     delivery,
@@ -36,6 +37,7 @@ from hookline.errors import SessionMismatch, StorageError
 
 DEFAULT_APPLICATION = "default"
 PRUNE_BATCH = 2000
+POSTGRES_PORT = 5432
 HALF = 32
 """Where the secret's half of a declaration's digest begins."""
 LEFT_FILE = "removed from the webhooks file"
@@ -161,6 +163,7 @@ class SqlStore:
             "timeout": declared.timeout,
             "concurrency": declared.concurrency,
             "rate_limit": declared.rate_limit,
+            "ordered": declared.ordered,
             "source": declared.source,
             "declared_digest": digest,
             "updated_at": now,
@@ -347,20 +350,44 @@ class SqlStore:
                 outbox.delete().where(outbox.c.message_id == message_key)
             )
             queued = await connection.execute(
-                delivery.delete().where(
+                delivery.delete()
+                .where(
                     delivery.c.message_id == message_key,
                     sa.or_(delivery.c.lease == 0, delivery.c.next_attempt_at <= now),
                 )
+                .returning(delivery.c.endpoint_id, delivery.c.line)
             )
-            stopped = int(waiting.rowcount) + int(queued.rowcount)
+            left = [(row.endpoint_id, row.line) for row in queued]
+            await self._next_in_lines(connection, left, now)
+            stopped = int(waiting.rowcount) + len(left)
             if stopped:
                 await connection.execute(
                     message.update().where(message.c.id == message_key).values(canceled_at=now)
                 )
             return stopped
 
+    @staticmethod
+    async def _next_in_lines(
+        connection: AsyncConnection, left: Iterable[tuple[bytes, str | None]], now: int
+    ) -> None:
+        """Make the oldest of each line that somebody left due, if it was waiting."""
+        for key, line in left:
+            if line is None:
+                continue
+            mine = sa.and_(delivery.c.endpoint_id == key, delivery.c.line == line)
+            oldest = sa.select(delivery.c.message_id).where(mine).order_by(delivery.c.message_id)
+            await connection.execute(
+                delivery.update()
+                .where(
+                    mine,
+                    delivery.c.message_id == oldest.limit(1).scalar_subquery(),
+                    delivery.c.next_attempt_at == IN_LINE,
+                )
+                .values(next_attempt_at=now)
+            )
+
     async def resend(self, message_key: bytes, endpoint_key: bytes, now: int) -> bool:
-        """Make a manual attempt due now; False when one is being sent at this moment.
+        """Make a manual attempt due now; False when one is being sent, or waits for its turn.
 
         A schedule that is running goes on afterwards as if nothing had happened. Raises
         LookupError when there is no such message.
@@ -392,17 +419,17 @@ class SqlStore:
                     },
                 )
                 return True
-            if live.lease and live.next_attempt_at > now:
+            if live.next_attempt_at == IN_LINE or (live.lease and live.next_attempt_at > now):
                 return False
             resume = live.resume_at if live.resume_at is not None else live.next_attempt_at
             await connection.execute(
                 delivery.update()
                 .where(mine, delivery.c.lease == live.lease)
-                .values(next_attempt_at=now, resume_at=0 if resume == HELD else resume)
+                .values(next_attempt_at=now, resume_at=0 if resume >= IN_LINE else resume)
             )
             return True
 
-    async def erase(self, message_key: bytes) -> None:
+    async def erase(self, message_key: bytes, now: int) -> None:
         """Erase what a message said and what was answered; that it was sent stays known."""
         async with self._writing() as connection:
             await connection.execute(
@@ -413,8 +440,14 @@ class SqlStore:
                 .where(attempt.c.message_id == message_key)
                 .values(response_body=b"", response_headers=[], detail="")
             )
-            for queue in (outbox, delivery):
-                await connection.execute(queue.delete().where(queue.c.message_id == message_key))
+            await connection.execute(outbox.delete().where(outbox.c.message_id == message_key))
+            gone = await connection.execute(
+                delivery.delete()
+                .where(delivery.c.message_id == message_key)
+                .returning(delivery.c.endpoint_id, delivery.c.line)
+            )
+            left = [(row.endpoint_id, row.line) for row in gone]
+            await self._next_in_lines(connection, left, now)
 
     async def prune(self, now: int) -> None:
         """Remove what has served its time, in small batches that never block sending."""
@@ -509,6 +542,7 @@ class SqlStore:
                 "app_id": new.app,
                 "event_type": new.event_type,
                 "body": new.body,
+                "ordering_key": new.ordering_key,
                 "created_at": new.created_at,
                 "deliver_at": new.deliver_at,
             },
@@ -554,7 +588,8 @@ def _database(url: sa.URL) -> tuple[Any, ...]:
     backend = url.get_backend_name()
     if backend == "sqlite":
         return backend, str(Path(url.database or "").resolve())
-    return backend, url.host, url.port, url.database
+    host = url.host or url.query.get("host")
+    return backend, host, url.port or POSTGRES_PORT, url.database
 
 
 def _ring_after_commit(session: Any, on_commit: Callable[[], None]) -> None:
@@ -584,6 +619,7 @@ def _digest(declared: Endpoint) -> bytes:
             declared.timeout,
             declared.concurrency,
             declared.rate_limit,
+            declared.ordered,
         ]
     )
     secret = orjson.dumps(declared.secret)
@@ -605,6 +641,7 @@ def _endpoint(row: Any, secret: str | None) -> Endpoint:
         timeout=row.timeout,
         concurrency=row.concurrency,
         rate_limit=row.rate_limit,
+        ordered=row.ordered,
         source=row.source,
         id=ids.encode(ids.ENDPOINT, row.id),
         disabled_at=_time(row.disabled_at),
@@ -637,7 +674,8 @@ def _live_status(row: Any, last: dict[bytes, Any], now: int) -> DeliveryStatus:
         state = DeliveryState.HELD
     elif row.lease and row.next_attempt_at > now:
         state = DeliveryState.SENDING
-    due = row.next_attempt_at if state is DeliveryState.PENDING else None
+    waits = state is DeliveryState.PENDING and row.next_attempt_at < IN_LINE
+    due = row.next_attempt_at if waits else None
     return _status(row.url, row.endpoint_id, state, last.get(row.endpoint_id), due)
 
 

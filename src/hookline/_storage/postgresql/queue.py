@@ -40,7 +40,7 @@ from hookline._storage.batch import (
     ClaimBatch,
     RouteBatch,
 )
-from hookline._storage.schema import HELD
+from hookline._storage.schema import HELD, IN_LINE
 from hookline._storage.sql import load
 from hookline.errors import StorageError
 
@@ -59,8 +59,8 @@ PUBLISH_TRIES = (0.05, 0.2, 0.5, 1.0)
 """Seconds between tries to publish over a broken connection; repeating it adds nothing twice."""
 VACUUM_EVERY = 50_000
 """Finished deliveries: autovacuum comes too late for a queue, and claims slow down meanwhile."""
-VACUUM_LOCK = 0x686F6F6B
-"""The advisory lock that lets one worker at a time vacuum."""
+VACUUM_LOCK, ROUTE_LOCK = 0x686F6F6B, 0x726F7574
+"""Advisory locks: one worker at a time vacuums, and routes where there are ordered endpoints."""
 TIMEOUT = 30.0
 """Seconds for one statement, and to get a connection."""
 
@@ -228,6 +228,7 @@ class PostgresQueue:
                 [m.app for m in fresh],
                 [m.event_type for m in fresh],
                 [m.body for m in fresh],
+                [m.ordering_key for m in fresh],
                 [m.created_at for m in fresh],
                 [m.deliver_at for m in fresh],
                 [m.due_at for m in fresh],
@@ -243,11 +244,15 @@ class PostgresQueue:
             batch.routed.next_due = await connection.fetchval(SQL["next_outbox"])
             if batch.routed.next_due is None or batch.routed.next_due > now:
                 return batch.routed
+            if await connection.fetchval(SQL["any_ordered"]):
+                # One router at a time, or a younger message could be first in an empty line.
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", ROUTE_LOCK)
             due = await connection.fetch(SQL["due_outbox"], now, ROUTE_MESSAGES)
             batch.circuits = await _circuits(connection)
             tables = await self._routing_tables(connection, {row["app_id"] for row in due})
+            await _look_at_lines(connection, batch, due, tables)
             done = await _route(connection, batch, due, tables)
-            await connection.execute(SQL["insert_delivery"], *_columns(batch.rows, 4))
+            await connection.execute(SQL["insert_delivery"], *_columns(batch.rows, 5))
             await connection.execute(SQL["delete_outbox"], *_columns(done, 2))
             batch.routed.next_due = await connection.fetchval(SQL["next_outbox"])
         return batch.routed
@@ -311,7 +316,7 @@ class PostgresQueue:
             whole_round = len(before) < len(first) or len(first) < left
             rows += before
         due = [endpoint for endpoint, first_due in rows if first_due <= now]
-        later = [first_due for _, first_due in rows if now < first_due < HELD]
+        later = [first_due for _, first_due in rows if now < first_due < IN_LINE]
         if not due and not whole_round:
             self._cursor = rows[-1][0]
             return due, now
@@ -360,7 +365,7 @@ class PostgresQueue:
             return
         found: dict[bytes, list[Sequence[Any]]] = {endpoint: [] for endpoint in wants}
         for row in await _due_rows(connection, wants, claim.now):
-            found[row["endpoint_id"]].append(tuple(row)[:6])
+            found[row["endpoint_id"]].append(tuple(row)[:7])
         short = [e for e, rows in found.items() if len(rows) < wants[e]]
         later = dict.fromkeys(wants)
         later |= dict(await connection.fetch(SQL["next_deliveries"], short, claim.now))
@@ -377,6 +382,10 @@ class PostgresQueue:
     async def settle(self, settlements: Sequence[Settlement], now: int) -> Settled:
         """Write attempts, move deliveries on; a lost lease changes nothing."""
         async with self._transaction() as connection:
+            await _lock_lines(
+                connection,
+                {s.delivery.target.key for s in settlements if s.delivery.line is not None},
+            )
             ours = await _move_on(connection, settlements)
             kept = [(s.delivery.message, s.delivery.target.key) in ours for s in settlements]
             await connection.copy_records_to_table(
@@ -388,6 +397,9 @@ class PostgresQueue:
                     if still_ours
                 ],
             )
+            lines = row_of.lines_left(settlements, kept)
+            if lines:
+                await connection.execute(SQL["next_in_line"], *_columns(lines, 2), now, IN_LINE)
             health = await _judge(connection, settlements, kept, now)
         self._count_finished(sum(kept))
         return Settled(kept, health)
@@ -478,17 +490,47 @@ async def _route(
 ) -> list[tuple[int, bytes]]:
     """Fill the batch; return the outbox rows that are done."""
     done = []
-    for due_at, message, after, app, event_type, body in due:
-        table = tables.get(app)
-        wanted = table.wanted(event_type) if table is not None else ()
+    for due_at, message, after, app, event_type, body, ordering_key in due:
+        wanted = _wanted(tables, app, event_type)
         if wanted and batch.full:
             break
-        last = batch.add(wanted, after, message, event_type, body)
+        last = batch.add(wanted, after, message, event_type, body, ordering_key)
         if last is not None:
             await connection.execute(SQL["advance_outbox"], last, due_at, message)
             break
         done.append((due_at, message))
     return done
+
+
+def _wanted(tables: dict[bytes, RoutingTable], app: bytes, event_type: str) -> Sequence[Target]:
+    table = tables.get(app)
+    return table.wanted(event_type) if table is not None else ()
+
+
+async def _look_at_lines(
+    connection: asyncpg.Connection,
+    batch: RouteBatch,
+    due: Sequence[Any],
+    tables: dict[bytes, RoutingTable],
+) -> None:
+    """Note which lines of ordered endpoints somebody stands in."""
+    lines = {
+        (target.key, row["ordering_key"] or "")
+        for row in due
+        for target in _wanted(tables, row["app_id"], row["event_type"])
+        if target.ordered
+    }
+    if lines:
+        # Held to the end of the transaction: nobody's head ends between the look and the write.
+        await _lock_lines(connection, {endpoint for endpoint, _ in lines})
+        found = await connection.fetch(SQL["lines_occupied"], *_columns(sorted(lines), 2))
+        batch.occupied |= {(row[0], row[1]) for row in found}
+
+
+async def _lock_lines(connection: asyncpg.Connection, endpoints: set[bytes]) -> None:
+    for endpoint in sorted(endpoints):
+        number = int.from_bytes(endpoint[8:], signed=True)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", number)
 
 
 async def _circuits(connection: asyncpg.Connection) -> Circuits:

@@ -32,7 +32,7 @@ from hookline._storage.batch import (
     ClaimBatch,
     RouteBatch,
 )
-from hookline._storage.schema import HELD
+from hookline._storage.schema import HELD, IN_LINE
 from hookline._storage.sql import load
 from hookline._storage.sqlite.lane import Lane
 from hookline._storage.sqlite.owner import FileLock
@@ -115,7 +115,10 @@ class SqliteQueue:
                 results.append(result)
             connection.executemany(
                 SQL["insert_message"],
-                [(m.key, m.app, m.event_type, m.body, m.created_at, m.deliver_at) for m in fresh],
+                [
+                    (m.key, m.app, m.event_type, m.body, m.ordering_key, m.created_at, m.deliver_at)
+                    for m in fresh
+                ],
             )
             connection.executemany(SQL["insert_outbox"], [(m.due_at, m.key) for m in fresh])
             return results
@@ -143,11 +146,12 @@ class SqliteQueue:
         due = connection.execute(SQL["due_outbox"], (router.now, ROUTE_MESSAGES)).fetchall()
         router.circuits = _circuits(connection)
         done = []
-        for due_at, message, after, app, event_type, body in due:
+        for due_at, message, after, app, event_type, body, ordering_key in due:
             wanted = self._table(connection, app).wanted(event_type)
+            _look_at_lines(connection, router, wanted, ordering_key or "")
             if wanted and router.full:
                 break
-            last = router.add(wanted, after, message, event_type, body)
+            last = router.add(wanted, after, message, event_type, body, ordering_key)
             if last is not None:
                 connection.execute(SQL["advance_outbox"], (last, due_at, message))
                 break
@@ -212,7 +216,7 @@ class SqliteQueue:
             whole_round = len(before) < len(first) or len(first) < SCAN_ENDPOINTS - len(rows)
             rows += before
         due = [endpoint for endpoint, first_due in rows if first_due <= now]
-        later = [first_due for _, first_due in rows if now < first_due < HELD]
+        later = [first_due for _, first_due in rows if now < first_due < IN_LINE]
         if not due and not whole_round:
             self._cursor = rows[-1][0]
             return due, now
@@ -283,6 +287,9 @@ class SqliteQueue:
                     if still_ours
                 ],
             )
+            for endpoint, line in row_of.lines_left(settlements, kept):
+                where = {"now": now, "endpoint": endpoint, "line": line, "in_line": IN_LINE}
+                connection.execute(SQL["next_in_line"], where)
             return Settled(kept, _judge(connection, settlements, kept, now))
 
         settled: Settled = await self._open.submit(job)
@@ -334,6 +341,17 @@ def _remember(connection: Connection, message: NewMessage) -> bytes | Exception:
     if digest != message.digest:
         return conflict(message.idempotency_key)
     return bytes(older)
+
+
+def _look_at_lines(
+    connection: Connection, batch: RouteBatch, wanted: Iterable[Target], line: str
+) -> None:
+    """Note which lines of ordered endpoints somebody stands in."""
+    for target in wanted:
+        if target.ordered and (target.key, line) not in batch.occupied:
+            taken = connection.execute(SQL["line_occupied"], (target.key, line)).fetchone()[0]
+            if taken:
+                batch.occupied.add((target.key, line))
 
 
 def _circuits(connection: Connection) -> Circuits:

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("timeout", sa.Float),
         sa.Column("concurrency", sa.BigInteger),
         sa.Column("rate_limit", sa.Float),
+        sa.Column("ordered", sa.Boolean, nullable=False),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("declared_url", sa.Text),
         sa.Column("declared_digest", sa.LargeBinary),
@@ -74,6 +75,7 @@ def upgrade() -> None:
         sa.Column("app_id", KEY, nullable=False),
         sa.Column("event_type", sa.Text, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("ordering_key", sa.Text),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("deliver_at", sa.BigInteger),
         sa.Column("canceled_at", sa.BigInteger),
@@ -96,6 +98,7 @@ def upgrade() -> None:
         sa.Column("lease", sa.BigInteger, nullable=False),
         sa.Column("next_attempt_at", sa.BigInteger, nullable=False),
         sa.Column("resume_at", sa.BigInteger),
+        sa.Column("line", sa.Text),
         sa.PrimaryKeyConstraint("message_id", "endpoint_id", name="pk_hookline_delivery"),
         sqlite_with_rowid=False,
     )
@@ -103,6 +106,13 @@ def upgrade() -> None:
         "ix_hookline_delivery_endpoint_id_next_attempt_at",
         "hookline_delivery",
         ["endpoint_id", "next_attempt_at"],
+    )
+    op.create_index(
+        "ix_hookline_delivery_line",
+        "hookline_delivery",
+        ["endpoint_id", "line", "message_id"],
+        sqlite_where=sa.text("line IS NOT NULL"),
+        postgresql_where=sa.text("line IS NOT NULL"),
     )
     op.create_table(
         "hookline_attempt",

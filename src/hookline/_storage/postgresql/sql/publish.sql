@@ -1,11 +1,13 @@
 -- Message and outbox in one statement. Sent again after a broken connection it adds nothing twice.
 WITH new AS (
   SELECT * FROM unnest(
-    $1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[]
-  ) AS t (id, app_id, event_type, body, created_at, deliver_at, due_at)
+    $1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::bigint[],
+    $8::bigint[]
+  ) AS t (id, app_id, event_type, body, ordering_key, created_at, deliver_at, due_at)
 ), inserted AS (
-  INSERT INTO hookline_message (id, app_id, event_type, body, created_at, deliver_at)
-  SELECT id, app_id, event_type, body, created_at, deliver_at FROM new
+  INSERT INTO hookline_message
+    (id, app_id, event_type, body, ordering_key, created_at, deliver_at)
+  SELECT id, app_id, event_type, body, ordering_key, created_at, deliver_at FROM new
   ON CONFLICT DO NOTHING
   RETURNING id
 )

@@ -1,2 +1,3 @@
-INSERT INTO hookline_message (id, app_id, event_type, body, created_at, deliver_at)
-VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO hookline_message
+  (id, app_id, event_type, body, ordering_key, created_at, deliver_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,140 @@
+"""Operational events for the application: what its operator would want to be woken for."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from hookline._domain import ids
+from hookline._domain.delivery import DeliveryState
+from hookline._domain.endpoint import Target
+from hookline._ports import Observer, Settlement
+
+log = logging.getLogger("hookline")
+
+
+class OperationalEvent(NamedTuple):
+    """Something an operator should hear of.
+
+    `type` is `endpoint.failing` (no 2xx for 24 and for 72 hours), `endpoint.disabled`,
+    `message.exhausted` (its last attempt failed) or `message.recovered` (it succeeded after
+    failing). `message_id` and `attempts` are set for messages.
+    """
+
+    type: str
+    url: str
+    endpoint_id: str
+    reason: str = ""
+    message_id: str | None = None
+    attempts: int = 0
+
+
+Listener = Callable[[OperationalEvent], Awaitable[None] | None]
+
+
+class EventObserver:
+    """`_ports.Observer` that tells a listener of the application.
+
+    Called on the engine's thread: a listener must be quick, or a coroutine function. What it raises
+    is logged and harms nothing.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        """`listener` is called with each OperationalEvent."""
+        self._listener = listener
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def routed(self, message: bytes, event_type: str, endpoints: int) -> None:
+        """Say nothing: routine."""
+
+    def attempted(self, settlement: Settlement) -> None:
+        """Tell of messages that were given up, and of those that came through after all."""
+        state, delivery = settlement.decision.state, settlement.delivery
+        if state is DeliveryState.EXHAUSTED:
+            kind, reason = "message.exhausted", settlement.decision.reason
+        elif state is DeliveryState.SUCCEEDED and delivery.attempts:
+            kind, reason = "message.recovered", ""
+        else:
+            return
+        message_id = ids.encode(ids.MESSAGE, delivery.message)
+        self._tell(kind, delivery.target, reason, message_id, delivery.attempts + 1)
+
+    def lost(self, settlement: Settlement) -> None:
+        """Say nothing: an ordinary result."""
+
+    def failing(self, target: Target, milliseconds: int) -> None:
+        """Tell that an endpoint fails."""
+        self._tell("endpoint.failing", target, f"no 2xx for {milliseconds // 3_600_000} hours")
+
+    def disabled(self, target: Target, reason: str) -> None:
+        """Tell that the system disabled an endpoint."""
+        self._tell("endpoint.disabled", target, reason)
+
+    def trouble(self, what: str, error: BaseException) -> None:
+        """Say nothing: the log does."""
+
+    def _tell(
+        self,
+        kind: str,
+        target: Target,
+        reason: str,
+        message_id: str | None = None,
+        attempts: int = 0,
+    ) -> None:
+        endpoint_id = ids.encode(ids.ENDPOINT, target.key)
+        event = OperationalEvent(kind, target.url, endpoint_id, reason, message_id, attempts)
+        try:
+            answer = self._listener(event)
+        except Exception:
+            log.exception("The on_event listener failed on %s", kind)
+            return
+        if inspect.isawaitable(answer):
+            task = asyncio.ensure_future(self._wait(answer, kind))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    @staticmethod
+    async def _wait(answer: Awaitable[None], kind: str) -> None:
+        try:
+            await answer
+        except Exception:
+            log.exception("The on_event listener failed on %s", kind)
+
+
+class Observers:
+    """Several observers as one."""
+
+    def __init__(self, *observers: Observer) -> None:
+        """Told in this order."""
+        self._observers = observers
+
+    def routed(self, message: bytes, event_type: str, endpoints: int) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.routed(message, event_type, endpoints)
+
+    def attempted(self, settlement: Settlement) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.attempted(settlement)
+
+    def lost(self, settlement: Settlement) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.lost(settlement)
+
+    def failing(self, target: Target, milliseconds: int) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.failing(target, milliseconds)
+
+    def disabled(self, target: Target, reason: str) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.disabled(target, reason)
+
+    def trouble(self, what: str, error: BaseException) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.trouble(what, error)
