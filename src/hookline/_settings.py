@@ -1,18 +1,19 @@
 """One frozen Settings: arguments > environment > file > default."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from hookline._domain import retry
 from hookline.errors import InvalidInput, InvalidSettings
 
 PREFIX = "HOOKLINE_"
 CONFIG_FILE = "hookline.toml"
+_PASSWORD = re.compile(r"(://[^/@]*?:).*@")
 MIGRATE = ("auto", "always", "never")
 
 
@@ -95,8 +96,7 @@ class Settings:
 
 def masked(url: str) -> str:
     """Return a database URL without its password."""
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@", 1) if password else url
+    return _PASSWORD.sub(r"\1***@", url)
 
 
 def _file(environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:

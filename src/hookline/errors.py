@@ -11,7 +11,7 @@
     │   │   └── PayloadTooLarge        the body is over the limit
     │   └── UnknownEventType           not in the catalogue
     ├── InvalidSettings (ValueError)   a setting, its source and what was expected
-    ├── InvalidWebhooksFile            webhooks.json, with file, position and reason
+    ├── InvalidWebhooksFile (ValueError)  webhooks.json, with file, position and reason
     ├── IdempotencyConflict            the same key was used with another event
     ├── EndpointNotFound (LookupError) no endpoint with that id or URL
     ├── SessionMismatch                session= is bound to another database

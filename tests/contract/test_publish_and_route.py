@@ -12,7 +12,7 @@ DAY = 24 * 3600 * 1000
 
 
 async def test_a_message_goes_to_those_who_want_it(bench):
-    """Routing leases one delivery per endpoint that wants the event, with all that sending needs."""
+    """Routing leases one delivery per endpoint that wants it, with all that sending needs."""
     async with bench as b:
         one, two = await b.declare("one", "two", events=["a.*"], secret="s3cret")
         await b.declare("three", events=["c.d"])

@@ -179,7 +179,7 @@ def _retry_after(outcome: Outcome, now: int) -> int:
         return 0
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return min(int(text[:10]), MAX_RETRY_AFTER) * 1000
+        return min(int(text.lstrip("0")[:10] or 0), MAX_RETRY_AFTER) * 1000
     try:
         when = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

@@ -87,8 +87,8 @@ class Catalogue:
 
     def subscriptions(self, events: Iterable[object]) -> tuple[str, ...]:
         """Return the subscriptions of an endpoint as text, without repeats."""
-        if isinstance(events, str | Enum):
-            raise InvalidInput(f"events: expected a list, got the single value {events!r}")
+        if isinstance(events, str | Enum) or not isinstance(events, Iterable):
+            raise InvalidInput(f"events: expected a list of event types, got {events!r}")
         names = tuple(dict.fromkeys(event_text(event) for event in events))
         if not names:
             raise InvalidInput("events: empty; name event types, a prefix ('customer.*') or '*'")

@@ -50,6 +50,8 @@ def exponential(
 
     `attempts` counts all of them, the first included (1 to 100).
     """
+    if not 1 <= attempts <= MAX_ATTEMPTS:
+        raise InvalidInput(f"attempts: {attempts} is not between 1 and {MAX_ATTEMPTS}")
     delays = [0.0]
     delays += [min(cap, base * factor**i) for i in range(attempts - 1)]
     return check(delays)

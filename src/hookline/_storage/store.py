@@ -147,6 +147,9 @@ class SqlStore:
         rotated secret. One that is back in the file it had left is enabled again.
         """
         async with self._writing() as connection:
+            # Processes that start together declare the same endpoints: one after the other.
+            mine = application.c.id == app
+            await connection.execute(sa.select(application.c.id).where(mine).with_for_update())
             for declared in endpoints:
                 await self._declare(connection, app, declared, now)
 
@@ -553,13 +556,14 @@ class SqlStore:
     async def _claim_key(self, execute: Any, new: NewMessage) -> bytes | None:
         """Take the idempotency key; return the message that has it already, if any."""
         mine = sa.and_(idempotency.c.app_id == new.app, idempotency.c.key == new.idempotency_key)
-        await execute(idempotency.delete().where(mine, idempotency.c.expires_at <= new.due_at))
+        published = ids.milliseconds(new.key)
+        await execute(idempotency.delete().where(mine, idempotency.c.expires_at <= published))
         values = {
             "app_id": new.app,
             "key": new.idempotency_key,
             "message_id": new.key,
             "digest": new.digest,
-            "expires_at": new.due_at + IDEMPOTENCY_WINDOW,
+            "expires_at": published + IDEMPOTENCY_WINDOW,
         }
         taken = await execute(self._insert(idempotency).on_conflict_do_nothing(), values)
         if taken.rowcount:
