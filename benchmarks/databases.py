@@ -23,7 +23,7 @@ from hookline._domain import ids
 from hookline._storage import schema
 from hookline.errors import InvalidSettings
 
-DAY = 86_400_000
+HOUR = 3_600_000
 ANSWER_HEADERS = '[["content-length","0"]]'
 
 
@@ -131,7 +131,7 @@ class Postgresql:
 
     def insert(self, url: str, table: sa.Table, rows: Iterator[dict[str, Any]]) -> None:
         """Copy rows."""
-        keys = [c.name for c in table.columns if c.type is schema.Key]
+        keys = [c.name for c in table.columns if isinstance(c.type, schema.Key)]
         records = _tuples(table, rows, as_uuid=keys)
 
         async def copy(connection: Any) -> None:
@@ -175,9 +175,9 @@ DATABASES: dict[str, type[Sqlite | Postgresql]] = {"sqlite": Sqlite, "postgresql
 def finished(
     database: Database, url: str, app: bytes, endpoint: bytes, address: str, count: int
 ) -> None:
-    """Write messages that were delivered at the first attempt during the last day."""
+    """Write messages that were delivered at the first attempt during the last hour."""
     now = time.time_ns() // 1_000_000
-    keys = [ids.uuid7(now - DAY + DAY * n // count, n & 0xFFFFF, n) for n in range(count)]
+    keys = [ids.uuid7(now - HOUR + HOUR * n // count, n & 0xFFFFF, n) for n in range(count)]
     database.insert(url, schema.message, (message_row(app, key) for key in keys))
     database.insert(
         url,
@@ -212,7 +212,7 @@ def finished(
 def backlog(database: Database, url: str, app: bytes, endpoints: list[bytes], each: int) -> None:
     """Write so many deliveries that are due, and their messages, for each endpoint."""
     now = time.time_ns() // 1_000_000
-    keys = [ids.uuid7(now - DAY, n & 0xFFFFF, n) for n in range(each)]
+    keys = [ids.uuid7(now - HOUR, n & 0xFFFFF, n) for n in range(each)]
     database.insert(url, schema.message, (message_row(app, key) for key in keys))
     database.insert(
         url,
@@ -223,7 +223,7 @@ def backlog(database: Database, url: str, app: bytes, endpoints: list[bytes], ea
                 "endpoint_id": endpoint,
                 "attempts": 0,
                 "lease": 0,
-                "next_attempt_at": now - DAY,
+                "next_attempt_at": now - HOUR,
             }
             for key in keys
             for endpoint in endpoints
@@ -266,10 +266,9 @@ class Book:
 
     def __init__(self, url: str) -> None:
         parsed = sa.make_url(url)
-        self._sqlite = parsed.get_backend_name() == "sqlite"
-        self._engine = create_async_engine(
-            parsed.set(drivername="sqlite+aiosqlite") if self._sqlite else parsed
-        )
+        if parsed.get_backend_name() == "sqlite":
+            parsed = parsed.set(drivername="sqlite+aiosqlite")
+        self._engine = create_async_engine(parsed)
 
     async def __aenter__(self) -> Self:
         return self
@@ -281,8 +280,7 @@ class Book:
         """Return whether a message is not routed, or a delivery (to one of these) not final."""
         deliveries = sa.select(sa.literal(1)).select_from(schema.delivery)
         if endpoints:
-            keys = [k if self._sqlite else str(uuid.UUID(bytes=k)) for k in endpoints]
-            deliveries = deliveries.where(schema.delivery.c.endpoint_id.in_(keys))
+            deliveries = deliveries.where(schema.delivery.c.endpoint_id.in_(endpoints))
         messages = sa.select(sa.literal(1)).select_from(schema.outbox)
         async with self._engine.connect() as connection:
             for query in (messages.limit(1), deliveries.limit(1)):

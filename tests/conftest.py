@@ -153,6 +153,13 @@ def postgres():
     databases.close()
 
 
+@pytest.fixture
+def postgres_url(postgres):
+    """The URL of a migrated PostgreSQL database for this test alone."""
+    with postgres.fresh() as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, database_file):
     """The URL of a migrated database for this test alone, on each database in turn."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from hookline._domain.breaker import Circuit, Health
 from hookline._domain.delivery import Attempt, Decision, DeliveryStatus, Outcome
 from hookline._domain.endpoint import Endpoint, Target
+from hookline._domain.vitals import Pulse, Vitals
 
 Circuits = dict[bytes, Circuit]
 """The circuits that restrict endpoints now, by endpoint."""
@@ -230,6 +231,16 @@ class Store(Protocol):
 
     async def prune(self, now: int) -> None:
         """Remove what has served its time."""
+
+    # doctor
+
+    async def pulse(self) -> Pulse:
+        """Return the schema's version and who is delivering; StorageError when out of reach."""
+        ...
+
+    async def vitals(self, now: Callable[[], int]) -> Vitals:
+        """Return what the doctor judges. Changes nothing, and needs no `start`."""
+        ...
 
 
 @dataclass(slots=True)

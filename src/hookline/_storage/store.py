@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hookline._domain import ids
 from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus, Timings
 from hookline._domain.endpoint import Endpoint
+from hookline._domain.vitals import Pulse, Vitals
 from hookline._engine.keys import new_key
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._ports import NewMessage
-from hookline._storage import migrate
+from hookline._storage import doctor, migrate
 from hookline._storage.postgresql import partitions
 from hookline._storage.schema import (
     HELD,
@@ -514,6 +515,16 @@ class SqlStore:
         if not self._partitioned:
             async with self._writing() as connection:
                 await connection.exec_driver_sql("PRAGMA incremental_vacuum(500)")
+
+    # doctor --------------------------------------------------------------------------------
+
+    async def pulse(self) -> Pulse:
+        """Return the schema's version and who is delivering; StorageError when out of reach."""
+        return await doctor.pulse(self._engine)
+
+    async def vitals(self, now: Callable[[], int]) -> Vitals:
+        """Return what the doctor judges. Changes nothing, and needs no `start`."""
+        return await doctor.vitals(self._engine, now)
 
     # the caller's transaction --------------------------------------------------------------
 

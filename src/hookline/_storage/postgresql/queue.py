@@ -61,6 +61,14 @@ VACUUM_EVERY = 50_000
 """Finished deliveries: autovacuum comes too late for a queue, and claims slow down meanwhile."""
 VACUUM_LOCK, ROUTE_LOCK = 0x686F6F6B, 0x726F7574
 """Advisory locks: one worker at a time vacuums, and routes where there are ordered endpoints."""
+PLANS = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+"""Every statement here walks an index by key. Statistics of a queue are out of date as soon as they
+are made: a plan chosen while it was nearly empty must not scan a million rows a minute later."""
 TIMEOUT = 30.0
 """Seconds for one statement, and to get a connection."""
 
@@ -103,9 +111,10 @@ class PostgresQueue:
         self._listener = asyncio.create_task(self._listen(on_foreign_write))
 
     async def _pool(self, least: int, most: int, *, durable: bool) -> asyncpg.Pool:
-        settings = {"application_name": "hookline", "synchronous_commit": "on"}
-        if not durable:
-            settings["synchronous_commit"] = "off"
+        settings = PLANS | {
+            "application_name": "hookline",
+            "synchronous_commit": "on" if durable else "off",
+        }
         return await asyncpg.create_pool(
             self._dsn,
             min_size=least,
@@ -154,12 +163,12 @@ class PostgresQueue:
         while True:
             try:
                 connection = await asyncpg.connect(self._dsn, timeout=TIMEOUT)
-                lost = asyncio.Event()
-                connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                await connection.add_listener(CHANNEL, lambda *_: on_foreign_write())
-                tries = 0
-                on_foreign_write()
                 try:
+                    lost = asyncio.Event()
+                    connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                    await connection.add_listener(CHANNEL, lambda *_: on_foreign_write())
+                    tries = 0
+                    on_foreign_write()
                     await lost.wait()
                 finally:
                     connection.terminate()
@@ -387,7 +396,7 @@ class PostgresQueue:
                 {s.delivery.target.key for s in settlements if s.delivery.line is not None},
             )
             ours = await _move_on(connection, settlements)
-            kept = [(s.delivery.message, s.delivery.target.key) in ours for s in settlements]
+            kept = [_where(s) in ours for s in settlements]
             await connection.copy_records_to_table(
                 "hookline_attempt",
                 columns=_ATTEMPT_COLUMNS,
@@ -554,21 +563,25 @@ async def _due_rows(connection: asyncpg.Connection, wants: dict[bytes, int], now
 
 async def _move_on(
     connection: asyncpg.Connection, settlements: Sequence[Settlement]
-) -> set[tuple[bytes, bytes]]:
+) -> set[tuple[bytes, bytes, int]]:
     """Move deliveries on, fenced by their leases; return those that were still ours."""
     done, staying = [], []
     for s in settlements:
-        where = (s.delivery.message, s.delivery.target.key, s.delivery.lease)
         if row_of.is_final(s):
-            done.append(where)
+            done.append(_where(s))
         else:
-            staying.append((*where, *row_of.kept_on(s)))
+            staying.append((*_where(s), *row_of.kept_on(s)))
     moved = []
     if done:
         moved += await connection.fetch(SQL["finish_deliveries"], *_columns(done, 3))
     if staying:
         moved += await connection.fetch(SQL["keep_deliveries"], *_columns(staying, 5))
-    return {(row[0], row[1]) for row in moved}
+    return {(row[0], row[1], row[2]) for row in moved}
+
+
+def _where(settlement: Settlement) -> tuple[bytes, bytes, int]:
+    delivery = settlement.delivery
+    return delivery.message, delivery.target.key, delivery.lease
 
 
 async def _judge(

@@ -5,4 +5,4 @@ SET
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[])
   AS k (message_id, endpoint_id, lease, step, next_attempt_at)
 WHERE d.message_id = k.message_id AND d.endpoint_id = k.endpoint_id AND d.lease = k.lease
-RETURNING d.message_id, d.endpoint_id
+RETURNING d.message_id, d.endpoint_id, k.lease

@@ -1,0 +1,243 @@
+"""Judging how deliveries get on: workers, what waits, and the endpoints."""
+
+from collections.abc import Iterable, Iterator
+
+from hookline._domain.breaker import DISABLE_AFTER, WARN_AFTER, CircuitState
+from hookline._domain.finding import Finding, number, ok, problem, span, warning
+from hookline._domain.url import parse
+from hookline._domain.vitals import EndpointSigns, Pulse, Vitals
+from hookline.errors import InvalidUrl
+
+PATIENCE = 60_000
+"""Milliseconds that something due may wait before a check speaks of it."""
+BEHIND = 5 * 60_000
+FAR_BEHIND = 60 * 60_000
+"""Milliseconds the oldest due delivery waited: a warning, a problem."""
+RECENT = 60 * 60_000
+"""Milliseconds for which a worker that died is worth a word."""
+
+
+def delivery(vitals: Vitals) -> Iterator[Finding]:
+    """Judge workers, backlog and endpoints."""
+    waiting = [e for e in vitals.active if e.due and not e.waits(vitals.now)]
+    yield workers(vitals, sum(e.due for e in waiting))
+    yield dead_workers(vitals.pulse)
+    yield unrouted(vitals)
+    yield backlog(vitals, waiting)
+    yield leases(vitals, waiting)
+    yield circuits(vitals)
+    yield failing(vitals)
+    yield disabled(vitals)
+    yield secrets(vitals)
+    yield unsigned(vitals)
+    yield plain_http(vitals)
+
+
+def workers(vitals: Vitals, due: int) -> Finding:
+    """Judge whether anybody delivers."""
+    pulse = vitals.pulse
+    if pulse.delivering:
+        hosts = len({worker.host for worker in pulse.living})
+        many = number(len(pulse.living), "worker")
+        text = f"{many} on {number(hosts, 'machine')}" if hosts else "a process delivers"
+        return ok("workers", text)
+    if pulse.owned is None and vitals.sqlite is not None:
+        return ok("workers", "whether a process delivers cannot be told on this platform")
+    start = "start one: hookline worker, or an application that delivers (deliver=true)"
+    if due or vitals.unrouted:
+        waiting = [
+            text
+            for count, text in (
+                (vitals.unrouted, number(vitals.unrouted, "new message")),
+                (due, number(due, "delivery", "deliveries") + " due"),
+            )
+            if count
+        ]
+        return problem("workers", f"no worker is running; waiting: {', '.join(waiting)}", start)
+    return warning("workers", "no worker is running: what is published waits", start)
+
+
+def dead_workers(pulse: Pulse) -> Finding:
+    """Judge whether workers ended without saying so."""
+    dead = [w for w in pulse.workers if not w.alive and w.silent_ms < RECENT]
+    if not dead:
+        return ok("dead-workers", "none ended without signing off")
+    return warning(
+        "dead-workers",
+        f"{number(len(dead), 'worker')} ended without signing off in the last hour",
+        "killed, out of memory, or cut off from the database: their logs say which. "
+        "Nothing is lost: others take over when the leases end",
+        (f"process {w.pid} on {w.host}, silent for {span(w.silent_ms)}" for w in dead),
+    )
+
+
+def unrouted(vitals: Vitals) -> Finding:
+    """Judge whether new messages are taken up."""
+    since = vitals.oldest_unrouted
+    age = 0 if since is None else vitals.now - since
+    if age < PATIENCE:
+        return ok("unrouted", "new messages are taken up" if vitals.unrouted else "none waits")
+    return problem(
+        "unrouted",
+        f"{number(vitals.unrouted, 'message')} not taken up, the oldest for {span(age)}",
+        "look for 'Trouble while looking for work' in the log of the workers"
+        if vitals.pulse.delivering
+        else "no worker is running: hookline worker",
+    )
+
+
+def backlog(vitals: Vitals, waiting: Iterable[EndpointSigns]) -> Finding:
+    """Judge whether the workers keep up."""
+    behind = sorted(waiting, key=lambda e: e.oldest_due or vitals.now)
+    due = sum(e.due for e in behind)
+    if not behind:
+        return ok("backlog", "nothing is due")
+    age = vitals.now - (behind[0].oldest_due or vitals.now)
+    summary = f"{number(due, 'delivery', 'deliveries')} due, the oldest for {span(age)}"
+    if age < BEHIND:
+        return ok("backlog", summary)
+    items = (
+        f"{e.url}: {e.due:,} due, the oldest for {span(vitals.now - (e.oldest_due or vitals.now))}"
+        for e in behind
+        if vitals.now - (e.oldest_due or vitals.now) >= PATIENCE
+    )
+    if not vitals.pulse.delivering:
+        advice = "no worker is running: hookline worker"
+    elif len(behind) == 1:
+        advice = (
+            "raise its concurrency or rate_limit, or have the receiver answer faster: put its "
+            "work into a queue and answer 202"
+        )
+    else:
+        advice = "add workers (hookline worker --processes N), or raise max_in_flight"
+    level = problem if age >= FAR_BEHIND else warning
+    return level("backlog", summary, advice, items)
+
+
+def leases(vitals: Vitals, waiting: Iterable[EndpointSigns]) -> Finding:
+    """Judge whether what dead workers held is taken again."""
+    stuck = [e for e in waiting if e.stuck]
+    if not stuck:
+        return ok("leases", "none is stuck")
+    many = sum(e.stuck for e in stuck)
+    return warning(
+        "leases",
+        f"{number(many, 'lease')} ran out more than a minute ago, and nobody took the work again",
+        "look for 'Trouble while looking for work' in the log of the workers"
+        if vitals.pulse.delivering
+        else "no worker is running: hookline worker",
+        (f"{e.url}: {e.stuck:,}" for e in stuck),
+    )
+
+
+def circuits(vitals: Vitals) -> Finding:
+    """Name the endpoints that are left alone for a while."""
+    now, found = vitals.now, []
+    for endpoint in vitals.active:
+        circuit = endpoint.circuit
+        if circuit is None or circuit.state is CircuitState.CLOSED:
+            continue
+        since = circuit.failing_since
+        ago = "" if since is None else f" for {span(now - since)}"
+        wait = circuit.blocked_until - now
+        probe = f"next probe in {span(wait)}" if wait > 0 else "a probe is due"
+        if circuit.state is CircuitState.HALF_OPEN:
+            probe = "a probe is under way"
+        found.append(f"{endpoint.url}: failing{ago}, {probe}; {endpoint.due:,} waiting")
+    if not found:
+        return ok("circuits", "all closed")
+    return warning(
+        "circuits",
+        f"{number(len(found), 'endpoint')} left alone after failing too often",
+        "ask the receiver; sending goes on by itself once a probe succeeds",
+        found,
+    )
+
+
+def failing(vitals: Vitals) -> Finding:
+    """Name the endpoints that had no success for long."""
+    now, found = vitals.now, []
+    for endpoint in vitals.active:
+        since = endpoint.circuit.failing_since if endpoint.circuit is not None else None
+        if since is None or now - since < WARN_AFTER[0]:
+            continue
+        left = since + DISABLE_AFTER - now
+        ends = f"disabled in {span(left)}" if left > 0 else "disabled at its next failure"
+        found.append(f"{endpoint.url}: no 2xx for {span(now - since)}, {ends}")
+    if not found:
+        return ok("failing", "none has been failing for a day")
+    return warning(
+        "failing",
+        f"{number(len(found), 'endpoint')} without one success for more than a day",
+        "ask the receiver, correct the URL, or disable it yourself with a reason",
+        found,
+    )
+
+
+def disabled(vitals: Vitals) -> Finding:
+    """Name the disabled endpoints that hold deliveries."""
+    off = [e for e in vitals.endpoints if e.disabled]
+    holding = [e for e in off if e.held]
+    if not holding:
+        return ok("disabled", f"{len(off):,}, nothing held" if off else "none")
+    held = sum(e.held for e in holding)
+    return warning(
+        "disabled",
+        f"{number(len(holding), 'disabled endpoint')} hold{'s' * (len(holding) == 1)} "
+        f"{number(held, 'delivery', 'deliveries')}",
+        "when the receiver is well again: await webhooks.enable(url) sends what is held",
+        (
+            f"{e.url}: {e.disabled_reason or 'disabled'}, "
+            f"{span(vitals.now - (e.disabled_at or vitals.now))} ago; {e.held:,} held"
+            for e in holding
+        ),
+    )
+
+
+def secrets(vitals: Vitals) -> Finding:
+    """Judge whether signing secrets are encrypted."""
+    if not vitals.secrets:
+        return ok("secrets", "none are stored")
+    verb = "is" if vitals.secrets == 1 else "are"
+    return warning(
+        "secrets",
+        f"{number(vitals.secrets, 'signing secret')} {verb} stored unencrypted",
+        "limit who can read the database and its backups; encryption comes with "
+        "HOOKLINE_ENCRYPTION_KEY in a later release",
+    )
+
+
+def unsigned(vitals: Vitals) -> Finding:
+    """Name the endpoints that get unsigned requests."""
+    found = [e.url for e in vitals.active if not e.signed]
+    if not found:
+        return ok("unsigned", "every endpoint has a secret" if vitals.active else "no endpoints")
+    return warning(
+        "unsigned",
+        f"{number(len(found), 'endpoint')} without a secret: receivers cannot tell who is calling",
+        "give it a secret where it is declared, or: await webhooks.rotate_secret(url)",
+        found,
+    )
+
+
+def plain_http(vitals: Vitals) -> Finding:
+    """Name the endpoints that are reached over a network in clear."""
+    found = [e.url for e in vitals.active if _in_clear(e.url)]
+    if not found:
+        return ok("plain-http", "none over a network")
+    return warning(
+        "plain-http",
+        f"{number(len(found), 'endpoint')} over plain http: anybody on the way reads the payload",
+        "use the receiver's https:// address",
+        found,
+    )
+
+
+def _in_clear(url: str) -> bool:
+    try:
+        parsed = parse(url)
+    except InvalidUrl:
+        return False
+    host = parsed.host
+    here = host == "localhost" or host.endswith(".localhost") or host == "[::1]"
+    return parsed.scheme == "http" and not here and not host.startswith("127.")

@@ -1,0 +1,154 @@
+"""Looking at a database without changing anything: for the doctor, and for readiness."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hookline._domain import ids
+from hookline._domain.breaker import Circuit, CircuitState
+from hookline._domain.checks_delivery import PATIENCE
+from hookline._domain.vitals import EndpointSigns, Pulse, Schema, Vitals
+from hookline._storage import migrate
+from hookline._storage.schema import (
+    HELD,
+    circuit,
+    delivery,
+    endpoint,
+    endpoint_secret,
+    outbox,
+)
+from hookline._storage.unreachable import explain
+from hookline.errors import StorageError
+
+REACH = 5.0
+"""Seconds until a database that does not answer counts as unreachable."""
+
+Now = Callable[[], int]
+
+
+async def pulse(engine: AsyncEngine) -> Pulse:
+    """Return the schema's version and who is delivering; StorageError when out of reach."""
+    async with _looking(engine) as connection, asyncio.timeout(REACH):
+        return await _pulse(engine.url, connection)
+
+
+async def vitals(engine: AsyncEngine, now: Now) -> Vitals:
+    """Return everything the doctor wants to know; StorageError when the database is out of reach.
+
+    Counts what is in the queue row by row: seconds for some millions of deliveries.
+    """
+    async with _looking(engine) as connection:
+        found = await _pulse(engine.url, connection)
+        own = await connection.run_sync(_own_signs, engine.url, now)
+        if not found.schema.current:
+            return Vitals(now(), found, **own)
+        return await connection.run_sync(_vitals, found, own, now())
+
+
+@asynccontextmanager
+async def _looking(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Connect for reading only; what goes wrong is raised with what to check."""
+    try:
+        if engine.url.get_backend_name() == "sqlite":
+            from hookline._storage.sqlite import doctor as sqlite  # noqa: PLC0415 - one of the two
+
+            async with sqlite.looking(str(engine.url.database)) as connection:
+                yield connection
+        else:
+            async with await _connected(engine) as connection:
+                yield connection
+    except (sa.exc.DBAPIError, OSError) as error:
+        raise StorageError(explain(engine.url, error)) from error
+
+
+async def _connected(engine: AsyncEngine) -> AsyncConnection:
+    try:
+        async with asyncio.timeout(REACH):
+            connection = await engine.connect()
+    except TypeError as error:  # a parameter of the URL that the driver does not know
+        raise StorageError(explain(engine.url, error)) from error
+    # Each statement by itself: one that is not allowed does not spoil the others.
+    return await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+async def _pulse(url: sa.URL, connection: AsyncConnection) -> Pulse:
+    found = Schema(await connection.run_sync(migrate.version), migrate.HEAD)
+    if url.get_backend_name() == "sqlite":
+        from hookline._storage.sqlite import doctor as sqlite  # noqa: PLC0415
+
+        return Pulse(found, owned=sqlite.owned(str(url.database)))
+    from hookline._storage.postgresql import doctor as postgresql  # noqa: PLC0415
+
+    workers = await connection.run_sync(postgresql.workers) if found.current else ()
+    return Pulse(found, tuple(workers))
+
+
+def _own_signs(connection: sa.Connection, url: sa.URL, now: Now) -> dict[str, Any]:
+    """Return what only this kind of database has."""
+    if url.get_backend_name() == "sqlite":
+        from hookline._storage.sqlite import doctor as sqlite  # noqa: PLC0415
+
+        return {"sqlite": sqlite.signs(connection, str(url.database))}
+    from hookline._storage.postgresql import doctor as postgresql  # noqa: PLC0415
+
+    return {"postgres": postgresql.signs(connection, now)}
+
+
+def _vitals(connection: sa.Connection, pulse: Pulse, own: dict[str, Any], now: int) -> Vitals:
+    unrouted, oldest = connection.execute(
+        sa.select(sa.func.count(), sa.func.min(outbox.c.due_at)).where(outbox.c.due_at <= now)
+    ).one()
+    secrets = connection.scalar(sa.select(sa.func.count()).select_from(endpoint_secret))
+    return Vitals(
+        now=now,
+        pulse=pulse,
+        unrouted=unrouted,
+        oldest_unrouted=oldest,
+        secrets=secrets or 0,
+        endpoints=_endpoints(connection, now),
+        **own,
+    )
+
+
+def _endpoints(connection: sa.Connection, now: int) -> list[EndpointSigns]:
+    queues = {row.endpoint_id: row for row in connection.execute(_queues(now))}
+    circuits = {
+        row.endpoint_id: Circuit(CircuitState(row.state), *tuple(row)[2:])
+        for row in connection.execute(sa.select(circuit))
+    }
+    signed = set(connection.execute(sa.select(endpoint_secret.c.endpoint_id)).scalars())
+    found = []
+    for row in connection.execute(sa.select(endpoint).order_by(endpoint.c.id)):
+        queue = queues.get(row.id)
+        found.append(
+            EndpointSigns(
+                id=ids.encode(ids.ENDPOINT, row.id),
+                url=row.url,
+                signed=row.id in signed,
+                disabled_at=row.disabled_at,
+                disabled_reason=row.disabled_reason,
+                circuit=circuits.get(row.id),
+                due=queue.due if queue else 0,
+                oldest_due=queue.oldest_due if queue else None,
+                held=queue.held if queue else 0,
+                stuck=queue.stuck if queue else 0,
+            )
+        )
+    return found
+
+
+def _queues(now: int) -> sa.Select[Any]:
+    """Select what waits, by endpoint."""
+    at = delivery.c.next_attempt_at
+    count = sa.func.count()
+    return sa.select(
+        delivery.c.endpoint_id,
+        count.filter(at <= now).label("due"),
+        sa.func.min(at).filter(at <= now).label("oldest_due"),
+        count.filter(at == HELD).label("held"),
+        count.filter(sa.and_(delivery.c.lease != 0, at <= now - PATIENCE)).label("stuck"),
+    ).group_by(delivery.c.endpoint_id)

@@ -1,0 +1,88 @@
+"""Why a database cannot be used, in words, and what to check. Never with the password."""
+
+import ssl
+from collections.abc import Iterator
+from socket import gaierror
+
+import sqlalchemy as sa
+
+_STATES = {
+    "28P01": "the password of {user} is wrong",
+    "28000": "the server does not let {user} in: check user, password and pg_hba.conf",
+    "3D000": "there is no database {name}: create it (createdb {name}), or correct the URL",
+    "53300": "no connection is free: raise max_connections, or end what is idle",
+    "57P03": "the server is starting up, shutting down, or recovering",
+    "42501": "{user} may not do that: GRANT it, or use the role that owns the hookline_ tables",
+    "57014": "it took too long and was canceled",
+}
+
+
+def explain(url: sa.URL, error: BaseException) -> str:
+    """Return one line that says which database, what is wrong, and what to check."""
+    if url.get_backend_name() == "sqlite":
+        return f"{url.database}: {_sqlite(error)}"
+    return f"PostgreSQL {place(url)}: {_postgres(url, error)}"
+
+
+def place(url: sa.URL) -> str:
+    """Return where a PostgreSQL database is, as people write it: `db.example:5432/shop`."""
+    host = url.host or url.query.get("host") or "localhost"
+    where = ",".join(host) if isinstance(host, tuple) else host
+    port = f":{url.port}" if url.port else ""
+    return f"{where}{port}/{url.database or ''}"
+
+
+def _sqlite(error: BaseException) -> str:
+    text = str(getattr(error, "orig", None) or error)
+    if "unable to open" in text:
+        return "cannot be opened: its folder must exist, and this account must be allowed in it"
+    if "locked" in text:
+        return "is locked: another process has held the write lock for 5 s"
+    if "not a database" in text:
+        return "is not an SQLite database"
+    if "malformed" in text:
+        return f"is damaged ({text}): restore it from a backup"
+    return text
+
+
+def _postgres(url: sa.URL, error: BaseException) -> str:
+    for cause in _causes(error):
+        state = getattr(cause, "sqlstate", None)
+        if state in _STATES:
+            words = _STATES[state]
+            return words.format(user=url.username or "this user", name=url.database or "")
+        text = _connecting(cause)
+        if text:
+            return text
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+def _connecting(cause: BaseException) -> str:
+    """Return what to check when there was not even a connection."""
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS failed ({cause.reason or cause}): check ?ssl= and the certificates"
+    if isinstance(cause, ConnectionRefusedError):
+        return "the connection was refused: is the server running, and listening there?"
+    if isinstance(cause, gaierror):
+        return "the name cannot be resolved: check its spelling and DNS"
+    if isinstance(cause, FileNotFoundError):
+        return "there is no socket in that folder: is the server running on this machine?"
+    if isinstance(cause, TimeoutError):
+        return "no answer in time: a firewall in between, or a server that is overloaded"
+    if isinstance(cause, TypeError) and "unexpected keyword argument" in str(cause):
+        name = str(cause).rsplit("'", 2)[-2]
+        hint = "; write ?ssl=require" if name == "sslmode" else ""
+        return f"the URL has an unknown parameter {name!r}{hint}"
+    if isinstance(cause, OSError):
+        return f"{cause.strerror or cause}"
+    return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and what caused it, the innermost first: it knows best."""
+    chain: list[BaseException] = []
+    inner: BaseException | None = error
+    while inner is not None and inner not in chain:
+        chain.append(inner)
+        inner = getattr(inner, "orig", None) or inner.__cause__
+    return reversed(chain)
