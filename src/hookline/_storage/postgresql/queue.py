@@ -396,7 +396,8 @@ class PostgresQueue:
                 {s.delivery.target.key for s in settlements if s.delivery.line is not None},
             )
             ours = await _move_on(connection, settlements)
-            kept = [_where(s) in ours for s in settlements]
+            # Each lease ends once, also when a batch holds two settlements of it.
+            kept = [(where := _where(s)) in ours and not ours.discard(where) for s in settlements]
             await connection.copy_records_to_table(
                 "hookline_attempt",
                 columns=_ATTEMPT_COLUMNS,

@@ -1,0 +1,140 @@
+"""Replay: what is to be sent again, how fast, and how far it got."""
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from hookline._domain.delivery import DeliveryState
+from hookline.errors import InvalidInput
+
+LIVE_STATES = frozenset({DeliveryState.HELD, DeliveryState.PENDING})
+"""What can be replayed and still has a live row: `pending` means a retry that waits for its time."""
+FINAL_STATES = frozenset({DeliveryState.EXHAUSTED, DeliveryState.SUCCEEDED})
+"""What can be replayed and is told by the last attempt in the log."""
+FAILED = (DeliveryState.EXHAUSTED, DeliveryState.HELD)
+"""What a replay of a time range selects unless told otherwise."""
+EVERYTHING = (*FAILED, DeliveryState.PENDING, DeliveryState.SUCCEEDED)
+"""What a replay of one message selects unless told otherwise."""
+
+
+class JobState(StrEnum):
+    """The states of a job."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    CANCELED = "canceled"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more happens."""
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which deliveries a replay makes due. `str` says it in words.
+
+    Messages published from `since` until before `until`, or the one `message`; at one `endpoint`
+    or, without it, at every one that is enabled; in one of the `states`; of one of the
+    `event_types` (`customer.*` counts for a whole family), or of any when there are none. `missing`
+    adds what an endpoint wants today and never got: no delivery, and no attempt.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    endpoint: str | None = None
+    message: str | None = None
+    states: tuple[DeliveryState, ...] = FAILED
+    event_types: tuple[str, ...] = ()
+    missing: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput for a selection that says too little, or nothing that can be met."""
+        if (self.since is None) == (self.message is None):
+            raise InvalidInput("since: give either the time to begin at, or message=")
+        if self.message is not None and self.until is not None:
+            raise InvalidInput("until: a single message has no time range")
+        if self.since and self.until and self.until <= self.since:
+            raise InvalidInput(f"until: {self.until} is not after since, {self.since}")
+        if not self.states and not self.missing:
+            raise InvalidInput("states: none, and missing is not asked for: nothing is selected")
+        for state in self.states:
+            if state not in LIVE_STATES | FINAL_STATES:
+                raise InvalidInput(
+                    f"states: {state.value} is not replayed; expected some of "
+                    f"{', '.join(s.value for s in EVERYTHING)}"
+                )
+
+    @property
+    def live(self) -> frozenset[DeliveryState]:
+        """The states among them that live rows have."""
+        return LIVE_STATES.intersection(self.states)
+
+    @property
+    def final(self) -> frozenset[DeliveryState]:
+        """The states among them that the log tells."""
+        return FINAL_STATES.intersection(self.states)
+
+    def __str__(self) -> str:
+        words = [s.value for s in self.states] + (["missing"] if self.missing else [])
+        kinds = " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+        types = f" of {', '.join(self.event_types)}" if self.event_types else ""
+        if self.message is not None:
+            which = f" of {self.message}"
+        else:
+            until = f" until {_utc(self.until)}" if self.until else ""
+            which = f" since {_utc(self.since)}{until}" if self.since else ""
+        return f"{kinds}{types}{which}, at {self.endpoint or 'every enabled endpoint'}"
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A replay: what it selects, and how far it got.
+
+    `total` were selected when it was counted; while `counted` is false the number still grows.
+    `done` of them were made due. A job is finished when all were made due; delivering them goes on.
+    What was resolved by other means meanwhile is passed over, so `done` may end below `total`.
+    `id` is None for a dry run, which counts and changes nothing. `reason` says why a job failed.
+    `rate` is deliveries made due per second, at most.
+    """
+
+    id: str | None
+    state: JobState
+    selection: Selection
+    rate: float | None
+    total: int
+    counted: bool
+    done: int
+    created_at: datetime
+    updated_at: datetime
+    reason: str | None = None
+    _wait: Callable[[float], Awaitable["Job"]] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    async def finished(self, timeout: float = 60.0) -> "Job":
+        """Wait until the job is finished, canceled or failed, and return it as it is then.
+
+        `timeout` in seconds. Raises DeliveryTimeout when it runs out; the job goes on.
+        """
+        if self._wait is None:
+            return self
+        return await self._wait(timeout)
+
+
+def batch_of(rate: float | None, most: int) -> int:
+    """Return how many deliveries one step makes due: a second's worth, `most` at most."""
+    return most if rate is None else max(1, min(most, int(rate)))
+
+
+def pause_after(made_due: int, rate: float | None) -> int:
+    """Return the milliseconds until the next step, so that the rate is never exceeded."""
+    return 0 if rate is None else math.ceil(made_due * 1000 / rate)

@@ -1,0 +1,114 @@
+"""The doctor: looks at a deployment, changes nothing, says what to do."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from hookline._domain import checks_database, checks_delivery, readiness
+from hookline._domain.finding import Finding, number, ok, problem, warning
+from hookline._domain.readiness import Readiness
+from hookline._domain.vitals import Vitals
+from hookline._engine import open_files
+from hookline._ports import Store
+from hookline.errors import StorageError
+
+if TYPE_CHECKING:
+    from hookline._engine.engine import Engine
+    from hookline._settings import Settings
+
+PATIENCE = 60.0
+"""Seconds for everything the database is asked."""
+Probe = Callable[[Iterable[str]], Awaitable[Mapping[str, str]]]
+"""Connects to the hosts of URLs; returns, by address, why those that failed did."""
+
+
+async def examine(
+    store: Store, settings: "Settings", now: Callable[[], int], *, migrates: bool, probe: Probe | None
+) -> list[Finding]:
+    """Return the result of every check that can be made."""
+    findings = [_open_files(settings.max_in_flight)]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            vitals = await store.vitals(now)
+    except StorageError as error:
+        return [_unreachable(str(error)), *findings]
+    except TimeoutError:
+        return [_unreachable(f"no answer to all questions within {PATIENCE:g} s"), *findings]
+    findings = [*_database(vitals, migrates=migrates), *findings]
+    if vitals.pulse.schema.current:
+        findings += checks_delivery.delivery(vitals)
+        if probe is not None:
+            findings.append(await _reachable(vitals, probe))
+    return findings
+
+
+def _database(vitals: Vitals, *, migrates: bool) -> list[Finding]:
+    findings = [checks_database.reach(vitals), checks_database.schema(vitals, migrates=migrates)]
+    if vitals.postgres is not None:
+        delivering = vitals.pulse.delivering
+        findings += checks_database.postgres(vitals.postgres, delivering=delivering)
+    if vitals.sqlite is not None:
+        findings += checks_database.sqlite(vitals.sqlite)
+    return findings
+
+
+def _unreachable(reason: str) -> Finding:
+    advice = "nothing else can be checked before; the address is HOOKLINE_DATABASE or --database"
+    return problem("database", reason, advice)
+
+
+def _open_files(max_in_flight: int) -> Finding:
+    limits, needed = open_files.limits(), open_files.needed(max_in_flight)
+    if limits is None:
+        return ok("open-files", "this platform sets no limit")
+    wants = f"max_in_flight={max_in_flight:,} needs {needed:,}"
+    if limits.hard < needed:
+        return problem(
+            "open-files",
+            f"{limits.hard:,} open files allowed at most, {wants}",
+            "LimitNOFILE= in the systemd unit, --ulimit nofile= of the container, or a smaller "
+            "HOOKLINE_MAX_IN_FLIGHT",
+        )
+    if limits.soft < needed:
+        return warning(
+            "open-files",
+            f"{limits.soft:,} open files allowed, {wants}",
+            "hookline worker raises it by itself; for an application that delivers: ulimit -n "
+            f"{needed + open_files.KEPT}",
+        )
+    return ok("open-files", f"{limits.soft:,} allowed, {wants}")
+
+
+async def _reachable(vitals: Vitals, probe: Probe) -> Finding:
+    urls = [endpoint.url for endpoint in vitals.active]
+    failed = await probe(urls)
+    if not failed:
+        return ok("reachable", f"{number(len(urls), 'endpoint')} can be connected to")
+    return warning(
+        "reachable",
+        f"{number(len(failed), 'host')} cannot be connected to from here",
+        "check the URL, the firewall's rules for what goes out, and ask the receiver",
+        (f"{address}: {reason}" for address, reason in sorted(failed.items())),
+    )
+
+
+async def ready(store: Store, engine: "Engine | None", pids: Iterable[int] | None) -> Readiness:
+    """Return whether processes of this machine are able to deliver.
+
+    `engine` is the one that runs in this process, if any; `pids` are the processes asked about, by
+    default this one when it delivers.
+    """
+    try:
+        pulse = await store.pulse()
+    except StorageError as error:
+        return readiness.unreachable(str(error))
+    if pids is None:
+        if engine is None:
+            return readiness.judge(pulse, "", ())._replace(share="not started in this process")
+        pids = [os.getpid()] if engine.delivers else []
+    standing_by = engine is not None and engine.delivers and not engine.worker.working
+    if pulse.owned is None:
+        standing_by = False
+    return readiness.judge(pulse, socket.gethostname(), pids, standing_by=standing_by)
