@@ -16,7 +16,7 @@ EVENTS = {
 
 
 class Loop:
-    """libcurl on epoll, with its easy handles used again and again."""
+    """libcurl on epoll: handles and connections are used again, sockets stay registered."""
 
     def __init__(self, urls: list[str], in_flight: int) -> None:
         self.epoll = select.epoll()
@@ -26,7 +26,8 @@ class Loop:
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self.on_timer)
         self.multi.setopt(pycurl.M_MAXCONNECTS, 1024)
         self.urls = urls
-        self.handles = [new_handle(urls[n % len(urls)]) for n in range(in_flight)]
+        self.lines = lines("msg_0000000000000000000000000000")
+        self.handles = [new_handle() for _ in range(in_flight)]
 
     def on_socket(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
         """Wait for what libcurl asks for."""
@@ -61,24 +62,31 @@ class Loop:
         """Send so many requests."""
         started = done = 0
         for handle in self.handles[:requests]:
-            self.multi.add_handle(handle)
+            self.begin(handle, started)
             started += 1
         while done < requests:
             for handle in self.step():
                 done += 1
                 self.multi.remove_handle(handle)
+                if handle.getinfo(pycurl.RESPONSE_CODE) != 200:
+                    raise RuntimeError("the sink did not answer 200")
                 if started < requests:
-                    if len(self.urls) > len(self.handles):
-                        handle.setopt(pycurl.URL, self.urls[started % len(self.urls)])
+                    self.begin(handle, started)
                     started += 1
-                    self.multi.add_handle(handle)
+
+    def begin(self, handle: pycurl.Curl, number: int) -> None:
+        """Start the nth request: each has its URL, headers and body, as with any client."""
+        handle.setopt(pycurl.URL, self.urls[number % len(self.urls)])
+        handle.setopt(pycurl.HTTPHEADER, self.lines)
+        handle.setopt(pycurl.POSTFIELDS, payload.BODY)
+        self.multi.add_handle(handle)
 
     def one(self, message_id: str) -> float:
         """Send one request; return when it began (Unix seconds)."""
         handle = self.handles[0]
-        handle.setopt(pycurl.HTTPHEADER, lines(message_id))
+        self.lines = lines(message_id)
         began = time.time()
-        self.multi.add_handle(handle)
+        self.begin(handle, 0)
         while not self.step():
             continue
         self.multi.remove_handle(handle)
@@ -89,14 +97,11 @@ def lines(message_id: str) -> list[str]:
     return [f"{name}: {value}" for name, value in payload.headers(message_id).items()] + ["Expect:"]
 
 
-def new_handle(url: str) -> pycurl.Curl:
+def new_handle() -> pycurl.Curl:
     handle = pycurl.Curl()
-    handle.setopt(pycurl.URL, url)
     handle.setopt(pycurl.POST, 1)
     handle.setopt(pycurl.NOSIGNAL, 1)
     handle.setopt(pycurl.NOPROXY, "*")
-    handle.setopt(pycurl.POSTFIELDS, payload.BODY)
-    handle.setopt(pycurl.HTTPHEADER, lines("msg_0000000000000000000000000000"))
     handle.setopt(pycurl.WRITEFUNCTION, lambda _: None)
     return handle
 

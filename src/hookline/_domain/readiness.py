@@ -45,7 +45,9 @@ def judge(pulse: Pulse, host: str, pids: Iterable[int], *, standing_by: bool = F
     """
     if not pulse.schema.current:
         later = "unknown until the schema is current"
-        return Readiness(schema=f"{pulse.schema}; {pulse.schema.remedy}", share=later, heartbeats=OK)
+        return Readiness(
+            schema=f"{pulse.schema}; {pulse.schema.remedy}", share=later, heartbeats=OK
+        )
     if standing_by:
         return Readiness(
             share="another process delivers from this file; this one takes over when it ends"

@@ -25,7 +25,12 @@ Probe = Callable[[Iterable[str]], Awaitable[Mapping[str, str]]]
 
 
 async def examine(
-    store: Store, settings: "Settings", now: Callable[[], int], *, migrates: bool, probe: Probe | None
+    store: Store,
+    settings: "Settings",
+    now: Callable[[], int],
+    *,
+    migrates: bool,
+    probe: Probe | None,
 ) -> list[Finding]:
     """Return the result of every check that can be made."""
     findings = [_open_files(settings.max_in_flight)]

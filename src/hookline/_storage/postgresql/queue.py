@@ -396,8 +396,7 @@ class PostgresQueue:
                 {s.delivery.target.key for s in settlements if s.delivery.line is not None},
             )
             ours = await _move_on(connection, settlements)
-            # Each lease ends once, also when a batch holds two settlements of it.
-            kept = [(where := _where(s)) in ours and not ours.discard(where) for s in settlements]
+            kept = [_take(ours, _where(s)) for s in settlements]
             await connection.copy_records_to_table(
                 "hookline_attempt",
                 columns=_ATTEMPT_COLUMNS,
@@ -578,6 +577,14 @@ async def _move_on(
     if staying:
         moved += await connection.fetch(SQL["keep_deliveries"], *_columns(staying, 5))
     return {(row[0], row[1], row[2]) for row in moved}
+
+
+def _take(ours: set[tuple[bytes, bytes, int]], where: tuple[bytes, bytes, int]) -> bool:
+    """Return whether a lease was still ours, once: a batch may hold two settlements of it."""
+    if where not in ours:
+        return False
+    ours.remove(where)
+    return True
 
 
 def _where(settlement: Settlement) -> tuple[bytes, bytes, int]:
