@@ -6,8 +6,16 @@ import logging
 import os
 import secrets as random_secrets
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
@@ -19,7 +27,11 @@ from hookline._domain import url as url_parser
 from hookline._domain.delivery import Attempt, DeliveryStatus
 from hookline._domain.endpoint import Catalogue, Endpoint
 from hookline._domain.envelope import envelope
+from hookline._domain.finding import Finding
+from hookline._domain.readiness import Readiness
 from hookline._domain.signature import check_secret, secret_from
+from hookline._domain.vitals import Schema
+from hookline._engine import doctor
 from hookline._engine.clock import SystemClock
 from hookline._engine.engine import Engine
 from hookline._engine.keys import new_key
@@ -27,7 +39,8 @@ from hookline._engine.receipt import Receipt
 from hookline._engine.service import Home
 from hookline._observe.events import EventObserver, Listener, Observers
 from hookline._observe.logs import LogObserver
-from hookline._ports import Clock, NewMessage, Observer
+from hookline._ports import Clock, NewMessage, Observer, Store
+from hookline._sending.probe import probe as probe_hosts
 from hookline._sending.sender import CurlSender
 from hookline._settings import Settings
 from hookline._storage.database import open_database, parse_url
@@ -563,6 +576,63 @@ class Webhooks:
         if key is None:
             raise EndpointNotFound(f"no endpoint {wanted!r}")
         return key
+
+    # looking after the deployment ----------------------------------------------------------
+
+    async def migrate(self) -> bool:
+        """Bring the schema up to date; return whether there was anything to do.
+
+        Waits for a migration under way elsewhere. Needs no running engine, as do the three below.
+        Raises StorageError, saying what to check, when the database is out of reach.
+        """
+        async with self._beside() as store:
+            if self._url.get_backend_name() != "sqlite":
+                await store.pulse()  # it says best what is wrong with a connection
+            return await store.migrate()
+
+    async def schema(self) -> Schema:
+        """Return the schema version found and the one needed. Raises StorageError as `migrate`."""
+        async with self._beside() as store:
+            return (await store.pulse()).schema
+
+    async def readiness(self, pids: Iterable[int] | None = None) -> Readiness:
+        """Return, part by part, whether webhooks are being delivered: for a readiness probe.
+
+        Asks about this process, or about the processes `pids` of this machine. Connects anew each
+        time, so that it knows whether that is possible.
+        """
+        engine = self._engine if self._pid == os.getpid() else None
+        worker = engine.worker if engine is not None and self.settings.deliver else None
+        async with self._beside() as store:
+            asked = [os.getpid()] if pids is None and worker is not None else pids or ()
+            found = await doctor.ready(store, asked, worker)
+        if pids is None and engine is None:
+            return found._replace(share="not started in this process")
+        return found
+
+    async def diagnose(self, *, probe: bool = False) -> list[Finding]:
+        """Return what a look at the whole deployment finds, and what to do about it.
+
+        Changes nothing. `probe` also connects to every endpoint's host, without sending anything.
+        """
+        writes = self._url.get_backend_name() == "sqlite" and self.settings.migrate == "auto"
+        async with self._beside() as store:
+            return await doctor.examine(
+                store,
+                self.settings,
+                self._clock.now,
+                migrates=writes or self.settings.migrate == "always",
+                probe=probe_hosts if probe else None,
+            )
+
+    @asynccontextmanager
+    async def _beside(self) -> AsyncIterator[Store]:
+        """Give a store of its own on the caller's loop, whether the engine runs or not."""
+        store = open_database(self._url, self.settings).store
+        try:
+            yield store
+        finally:
+            await store.stop()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from hookline._domain.breaker import Circuit, Health
 from hookline._domain.delivery import Attempt, Decision, DeliveryStatus, Outcome
 from hookline._domain.endpoint import Endpoint, Target
+from hookline._domain.replay import Job, Selection
 from hookline._domain.vitals import Pulse, Vitals
 
 Circuits = dict[bytes, Circuit]
@@ -232,6 +233,17 @@ class Store(Protocol):
     async def prune(self, now: int) -> None:
         """Remove what has served its time."""
 
+    # replay
+
+    @property
+    def jobs(self) -> "Jobs":
+        """Replays, and how far they got."""
+        ...
+
+    async def release_held(self, now: int) -> int:
+        """Make held deliveries of enabled endpoints due; return how many there were."""
+        ...
+
     # doctor
 
     async def pulse(self) -> Pulse:
@@ -241,6 +253,62 @@ class Store(Protocol):
     async def vitals(self, now: Callable[[], int]) -> Vitals:
         """Return what the doctor judges. Changes nothing, and needs no `start`."""
         ...
+
+
+@dataclass(slots=True)
+class LeasedJob:
+    """The next step of a job, this worker's to make until its lease runs out.
+
+    `walk` and `after` say where the last step ended; what they mean is the store's business.
+    """
+
+    key: bytes
+    app: bytes
+    selection: Selection
+    rate: float | None
+    counted: bool
+    walk: int
+    after: tuple[bytes, bytes]
+    lease: int
+
+
+class Jobs(Protocol):
+    """Replays, as jobs made in bounded steps. Every step is fenced by its lease."""
+
+    async def preview(self, app: bytes, selection: Selection, now: int) -> Job:
+        """Count what a replay would make due now; nothing is written."""
+        ...
+
+    async def add(self, app: bytes, selection: Selection, rate: float | None, now: int) -> Job:
+        """Store a job; LookupError for a message that does not exist."""
+        ...
+
+    async def get(self, app: bytes, key: bytes) -> Job | None:
+        """Return a job as it is now."""
+        ...
+
+    async def newest(self, app: bytes, limit: int, before: bytes | None) -> list[Job]:
+        """Return the newest jobs, of those older than `before` if it is given."""
+        ...
+
+    async def cancel(self, app: bytes, key: bytes, now: int) -> Job | None:
+        """Stop a job unless it ended already; what it made due stays due."""
+        ...
+
+    async def next_due(self) -> int | None:
+        """Return when (Unix ms) the next step of any job may be made."""
+        ...
+
+    async def claim(self, now: int, lease_until: int) -> LeasedJob | None:
+        """Lease the step that has been due longest, if any is."""
+        ...
+
+    async def step(self, job: LeasedJob, now: int) -> int | None:
+        """Make one step; return how many deliveries it made due, None when its lease was lost."""
+        ...
+
+    async def fail(self, job: LeasedJob, reason: str, now: int) -> None:
+        """End a job that cannot go on."""
 
 
 @dataclass(slots=True)

@@ -24,10 +24,11 @@ WORTHWHILE = 64 * MIB
 OLDEST_SQLITE = (3, 35)
 
 
-def reach(milliseconds: float, name: str) -> Finding:
+def reach(vitals: Vitals) -> Finding:
     """Judge how fast the database answers."""
-    text = f"{name}, a round trip takes {span_of_trip(milliseconds)}"
-    if milliseconds < SLOW_MS:
+    trip = vitals.trip_ms
+    text = f"{vitals.database}, a round trip takes {_short(trip)}"
+    if trip < SLOW_MS:
         return ok("database", text)
     return warning(
         "database",
@@ -36,7 +37,7 @@ def reach(milliseconds: float, name: str) -> Finding:
     )
 
 
-def span_of_trip(milliseconds: float) -> str:
+def _short(milliseconds: float) -> str:
     """Return a short duration with the digits it needs."""
     return f"{milliseconds:.1f} ms" if milliseconds < 10 else span(milliseconds)  # noqa: PLR2004
 

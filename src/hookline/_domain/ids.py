@@ -14,6 +14,7 @@ APPLICATION = "app_"
 ENDPOINT = "ep_"
 MESSAGE = "msg_"
 ATTEMPT = "atmpt_"
+JOB = "job_"
 
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 _VALUES = {c: i for i, c in enumerate(ALPHABET)}

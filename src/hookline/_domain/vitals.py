@@ -166,9 +166,14 @@ class SqliteSigns:
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """Everything the database can say about a deployment."""
+    """Everything the database can say about a deployment.
+
+    `database` is its name for people, `trip_ms` how long one question and its answer take.
+    """
 
     now: int
+    database: str
+    trip_ms: float
     pulse: Pulse
     unrouted: int = 0
     oldest_unrouted: int | None = None

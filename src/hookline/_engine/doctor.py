@@ -1,7 +1,6 @@
 """The doctor: looks at a deployment, changes nothing, says what to do."""
 
 import asyncio
-import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from hookline._ports import Store
 from hookline.errors import StorageError
 
 if TYPE_CHECKING:
-    from hookline._engine.engine import Engine
+    from hookline._engine.worker import Worker
     from hookline._settings import Settings
 
 PATIENCE = 60.0
@@ -99,21 +98,15 @@ async def _reachable(vitals: Vitals, probe: Probe) -> Finding:
     )
 
 
-async def ready(store: Store, engine: "Engine | None", pids: Iterable[int] | None) -> Readiness:
-    """Return whether processes of this machine are able to deliver.
+async def ready(store: Store, pids: Iterable[int], worker: "Worker | None") -> Readiness:
+    """Return whether the processes `pids` of this machine are able to deliver.
 
-    `engine` is the one that runs in this process, if any; `pids` are the processes asked about, by
-    default this one when it delivers.
+    `worker` is the one of this very process, if it is among them.
     """
     try:
         pulse = await store.pulse()
     except StorageError as error:
         return readiness.unreachable(str(error))
-    if pids is None:
-        if engine is None:
-            return readiness.judge(pulse, "", ())._replace(share="not started in this process")
-        pids = [os.getpid()] if engine.delivers else []
-    standing_by = engine is not None and engine.delivers and not engine.worker.working
-    if pulse.owned is None:
-        standing_by = False
-    return readiness.judge(pulse, socket.gethostname(), pids, standing_by=standing_by)
+    # On SQLite processes do not sign on: which one has the file only that one knows.
+    owner = pulse.owned is None or worker is None or worker._working  # noqa: SLF001
+    return readiness.judge(pulse, socket.gethostname(), pids, standing_by=not owner)

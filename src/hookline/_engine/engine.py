@@ -7,6 +7,7 @@ from hookline._domain import ids
 from hookline._domain.delivery import DeliveryStatus
 from hookline._domain.endpoint import Endpoint
 from hookline._engine.publish import Publisher
+from hookline._engine.replay import Replayer
 from hookline._engine.upkeep import keep_house
 from hookline._engine.worker import Worker
 from hookline._ports import Clock, NewMessage, Observer, Queue, Sender, Store
@@ -40,6 +41,14 @@ class Engine:
         self._observer = observer
         self._settings = settings
         self.worker = Worker(queue, sender, clock, observer, settings, before_routing)
+        self.replayer = Replayer(
+            store.jobs,
+            clock,
+            observer,
+            settings,
+            working=lambda: self.worker.working,
+            ring=self.worker.wake_due,
+        )
         self._upkeep: asyncio.Task[None] | None = None
         self._announcing: set[asyncio.Task[None]] = set()
         self.declaring = asyncio.Lock()
@@ -47,10 +56,12 @@ class Engine:
     async def start(self) -> None:
         """Open the database, then start publishing and (unless told otherwise) delivering."""
         self.home = asyncio.get_running_loop()
-        self.app = await self.store.start(self.clock.now())
         try:
+            # The driver first: it says most plainly why a database cannot be opened.
             await self.queue.start(self.worker.wake)
+            self.app = await self.store.start(self.clock.now())
         except BaseException:
+            await self.queue.stop()
             await self.store.stop()
             raise
         self.publisher = Publisher(self.queue, self.home, self.worker.wake)
@@ -59,16 +70,22 @@ class Engine:
         """Start the worker. Called once the endpoints declared so far are stored."""
         if self._settings.deliver:
             await self.worker.start()
-        self._upkeep = asyncio.create_task(keep_house(self.store, self.clock, self._observer))
+            self.replayer.start()
+        self._upkeep = asyncio.create_task(
+            keep_house(self.store, self.clock, self._observer, self.worker.wake_due)
+        )
 
     async def stop(self) -> None:
         """Commit what was handed in, finish what is in flight, close the database."""
-        await self.publisher.drain()
-        await self.worker.stop()
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-        await self.queue.stop()
-        await self.store.stop()
+        try:
+            await self.publisher.drain()
+            await self.replayer.stop()
+            await self.worker.stop()
+        finally:
+            if self._upkeep is not None:
+                self._upkeep.cancel()
+            await self.queue.stop()
+            await self.store.stop()
 
     def ring(self) -> None:
         """Wake the worker, from any thread."""

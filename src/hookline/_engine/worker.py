@@ -86,6 +86,11 @@ class Worker:
         """Deliveries leased by this worker and not settled yet."""
         return len(self._held)
 
+    @property
+    def working(self) -> bool:
+        """Whether this worker has a share of the work."""
+        return self._working
+
     def wake(self) -> None:
         """Look for work now: something was published. Call on the engine's loop."""
         self._route_at = min(self._route_at, self._route_rest)

@@ -1,6 +1,7 @@
 """Looking at a database without changing anything: for the doctor, and for readiness."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,7 +22,7 @@ from hookline._storage.schema import (
     endpoint_secret,
     outbox,
 )
-from hookline._storage.unreachable import explain
+from hookline._storage.unreachable import explain, name
 from hookline.errors import StorageError
 
 REACH = 5.0
@@ -42,11 +43,12 @@ async def vitals(engine: AsyncEngine, now: Now) -> Vitals:
     Counts what is in the queue row by row: seconds for some millions of deliveries.
     """
     async with _looking(engine) as connection:
+        trip = await _trip(connection)
         found = await _pulse(engine.url, connection)
-        own = await connection.run_sync(_own_signs, engine.url, now)
-        if not found.schema.current:
-            return Vitals(now(), found, **own)
-        return await connection.run_sync(_vitals, found, own, now())
+        signs = await connection.run_sync(_own_signs, engine.url, now)
+        if found.schema.current:
+            signs |= await connection.run_sync(_queue_signs, now())
+        return Vitals(now(), name(engine.url), trip, found, **signs)
 
 
 @asynccontextmanager
@@ -59,8 +61,11 @@ async def _looking(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             async with sqlite.looking(str(engine.url.database)) as connection:
                 yield connection
         else:
-            async with await _connected(engine) as connection:
+            connection = await _connected(engine)
+            try:
                 yield connection
+            finally:
+                await connection.close()
     except (sa.exc.DBAPIError, OSError) as error:
         raise StorageError(explain(engine.url, error)) from error
 
@@ -73,6 +78,16 @@ async def _connected(engine: AsyncEngine) -> AsyncConnection:
         raise StorageError(explain(engine.url, error)) from error
     # Each statement by itself: one that is not allowed does not spoil the others.
     return await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+async def _trip(connection: AsyncConnection) -> float:
+    """Return how long (ms) one question and its answer take, at best."""
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        await connection.execute(sa.select(1))
+        times.append(time.perf_counter() - began)
+    return min(times) * 1000
 
 
 async def _pulse(url: sa.URL, connection: AsyncConnection) -> Pulse:
@@ -98,20 +113,18 @@ def _own_signs(connection: sa.Connection, url: sa.URL, now: Now) -> dict[str, An
     return {"postgres": postgresql.signs(connection, now)}
 
 
-def _vitals(connection: sa.Connection, pulse: Pulse, own: dict[str, Any], now: int) -> Vitals:
+def _queue_signs(connection: sa.Connection, now: int) -> dict[str, Any]:
+    """Return what our tables say."""
     unrouted, oldest = connection.execute(
         sa.select(sa.func.count(), sa.func.min(outbox.c.due_at)).where(outbox.c.due_at <= now)
     ).one()
     secrets = connection.scalar(sa.select(sa.func.count()).select_from(endpoint_secret))
-    return Vitals(
-        now=now,
-        pulse=pulse,
-        unrouted=unrouted,
-        oldest_unrouted=oldest,
-        secrets=secrets or 0,
-        endpoints=_endpoints(connection, now),
-        **own,
-    )
+    return {
+        "unrouted": unrouted,
+        "oldest_unrouted": oldest,
+        "secrets": secrets,
+        "endpoints": _endpoints(connection, now),
+    }
 
 
 def _endpoints(connection: sa.Connection, now: int) -> list[EndpointSigns]:

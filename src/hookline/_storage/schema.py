@@ -221,6 +221,32 @@ worker = sa.Table(
     _number("seen_at"),
 )
 
+# Replays. A step of one is claimed as a delivery is: `lease` is the claim's own number, 0 while
+# nobody has it, and `next_step_at` is pushed out by the lease. A step goes on after the two keys,
+# in the order of the walk it is in; first to count (until `counted`), then to make due.
+job = sa.Table(
+    PREFIX + "job",
+    metadata,
+    _key("id", primary=True),
+    _key("app_id", _of("application")),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("selection", Json, nullable=False),
+    sa.Column("rate", sa.Float),
+    sa.Column("counted", sa.Boolean, nullable=False),
+    _number("total"),
+    _number("done"),
+    _number("walk"),
+    _key("after_first"),
+    _key("after_second"),
+    _number("lease"),
+    _number("next_step_at"),
+    _number("created_at"),
+    _number("updated_at"),
+    sa.Index(None, "app_id", "id"),
+    sa.Index(None, "state", "next_step_at"),
+)
+
 idempotency = sa.Table(
     PREFIX + "idempotency",
     metadata,

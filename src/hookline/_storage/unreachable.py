@@ -19,17 +19,18 @@ _STATES = {
 
 def explain(url: sa.URL, error: BaseException) -> str:
     """Return one line that says which database, what is wrong, and what to check."""
+    words = _sqlite(error) if url.get_backend_name() == "sqlite" else _postgres(url, error)
+    return f"{name(url)}: {words}"
+
+
+def name(url: sa.URL) -> str:
+    """Return which database it is, for people: `PostgreSQL db.example:5432/shop`."""
     if url.get_backend_name() == "sqlite":
-        return f"{url.database}: {_sqlite(error)}"
-    return f"PostgreSQL {place(url)}: {_postgres(url, error)}"
-
-
-def place(url: sa.URL) -> str:
-    """Return where a PostgreSQL database is, as people write it: `db.example:5432/shop`."""
+        return f"SQLite {url.database}"
     host = url.host or url.query.get("host") or "localhost"
     where = ",".join(host) if isinstance(host, tuple) else host
     port = f":{url.port}" if url.port else ""
-    return f"{where}{port}/{url.database or ''}"
+    return f"PostgreSQL {where}{port}/{url.database or ''}"
 
 
 def _sqlite(error: BaseException) -> str:

@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 import hookline
+from hookline.cli.doctor import doctor
+from hookline.cli.migrate import migrate
 from hookline.cli.sink import sink
 
 __all__ = ["app", "main"]
@@ -43,6 +45,8 @@ def _hookline(
 
 
 app.command()(sink)
+app.command()(migrate)
+app.command()(doctor)
 
 
 def main() -> None:

@@ -55,8 +55,8 @@ async def looking(path: str) -> AsyncIterator[AsyncConnection]:
 def _check_exists(path: str) -> None:
     if not Path(path).exists():
         raise StorageError(
-            f"{path}: there is no such file yet; the application makes it when it starts, and so "
-            "does: hookline migrate"
+            f"SQLite {path}: there is no such file yet; the application makes it when it starts, "
+            "and so does: hookline migrate"
         )
 
 

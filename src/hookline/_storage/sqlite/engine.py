@@ -27,7 +27,6 @@ def _on_connect(path: str, connection: Any) -> None:
     open_files[path] += 1
     connection.isolation_level = None  # transactions are begun below, not by the driver
     cursor = connection.cursor()
-    cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of effect while the file is empty only
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -167,7 +168,7 @@ class Lane:
                 results.append(_run(connection, job, alone=len(jobs) == 1))
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - every job of the turn fails with it
-            if connection.in_transaction:
+            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself (a full disk)
                 connection.execute("ROLLBACK")
             return [(job, None, _translated(error)) for job in jobs]
         return results
@@ -184,6 +185,7 @@ class Lane:
 def connect(path: str) -> sqlite3.Connection:
     """Open the file the way the lane wants it."""
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of effect while the file is empty only
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA cache_size=-16000")

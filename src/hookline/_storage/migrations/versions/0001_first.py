@@ -167,6 +167,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_hookline_worker"),
     )
     op.create_table(
+        "hookline_job",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("app_id", KEY, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("selection", sa.JSON, nullable=False),
+        sa.Column("rate", sa.Float),
+        sa.Column("counted", sa.Boolean, nullable=False),
+        sa.Column("total", sa.BigInteger, nullable=False),
+        sa.Column("done", sa.BigInteger, nullable=False),
+        sa.Column("walk", sa.BigInteger, nullable=False),
+        sa.Column("after_first", KEY, nullable=False),
+        sa.Column("after_second", KEY, nullable=False),
+        sa.Column("lease", sa.BigInteger, nullable=False),
+        sa.Column("next_step_at", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_hookline_job"),
+        sa.ForeignKeyConstraint(
+            ["app_id"],
+            ["hookline_application.id"],
+            ondelete="CASCADE",
+            name="fk_hookline_job_app_id",
+        ),
+    )
+    op.create_index("ix_hookline_job_app_id_id", "hookline_job", ["app_id", "id"])
+    op.create_index(
+        "ix_hookline_job_state_next_step_at", "hookline_job", ["state", "next_step_at"]
+    )
+    op.create_table(
         "hookline_idempotency",
         sa.Column("app_id", KEY, nullable=False),
         sa.Column("key", sa.Text, nullable=False),
@@ -182,6 +212,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         "idempotency",
+        "job",
         "worker",
         "circuit",
         "attempt",

@@ -1,0 +1,149 @@
+"""Replay jobs, made step by step by whichever worker finds one due.
+
+Between two steps nobody has a job: a step is claimed with a lease, and what it did and where it
+ended is committed together. So a job survives whatever happens to the process, and several take
+turns.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from hookline._domain import ids
+from hookline._domain.replay import Job
+from hookline._ports import Clock, Jobs, Observer
+from hookline._settings import Settings
+from hookline.errors import DeliveryTimeout, StorageError
+
+REST = 1.0
+"""After a step, wait this many times its duration: the database has other work to do."""
+LOOK_INTERVAL = 0.5
+"""Seconds between looks at a job another process may be working on."""
+BACKOFF_MS = 1000
+"""Milliseconds until the next try while the database is away."""
+STOP_SECONDS = 5.0
+"""What a step under way is given when the engine stops: far more than it takes."""
+
+
+class Replayer:
+    """Makes the steps of jobs, and tells who waits for them. Lives on the engine's loop."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        clock: Clock,
+        observer: Observer,
+        settings: Settings,
+        *,
+        working: Callable[[], bool],
+        ring: Callable[[], None],
+    ) -> None:
+        """`working`: whether deliveries are made here; `ring` is called when some were made due."""
+        self._jobs = jobs
+        self._clock = clock
+        self._observer = observer
+        self._poll_ms = int(settings.poll_interval * 1000)
+        self._lease_ms = int(settings.lease * 1000)
+        self._working = working
+        self._ring = ring
+        self._wake = asyncio.Event()
+        self._watched: set[asyncio.Event] = set()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look for jobs."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Finish the step under way. Safe to call twice."""
+        self._stopping = True
+        self._wake.set()
+        task, self._task = self._task, None
+        if task is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(task, STOP_SECONDS)
+
+    def wake(self) -> None:
+        """Look for a step now: a job was added or changed. Call on the engine's loop."""
+        self._wake.set()
+        self._tell()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                look_again = await self._look()
+            except Exception as error:  # noqa: BLE001 - outlives whatever the database does
+                self._observer.trouble("replaying", error)
+                look_again = self._clock.now() + BACKOFF_MS
+            if not self._stopping:
+                await self._clock.wait(self._wake.wait(), look_again)
+
+    async def _look(self) -> int:
+        """Make the steps that are due; return when to look again unless woken before."""
+        while not self._stopping and self._working():
+            due = await self._jobs.next_due()
+            now = self._clock.now()
+            if due is None or due > now:
+                return now + self._poll_ms if due is None else min(due, now + self._poll_ms)
+            began = time.monotonic()
+            await self._step(now)
+            await asyncio.sleep((time.monotonic() - began) * REST)
+        return self._clock.now() + self._poll_ms
+
+    async def _step(self, now: int) -> None:
+        leased = await self._jobs.claim(now, now + self._lease_ms)
+        if leased is None:
+            return
+        try:
+            made_due = await self._jobs.step(leased, now)
+        except StorageError:
+            raise  # the step is due again when its lease ends
+        except Exception as error:  # noqa: BLE001 - the others go on
+            self._observer.trouble(f"replaying {ids.encode(ids.JOB, leased.key)}", error)
+            await self._jobs.fail(leased, f"{type(error).__name__}: {error}", now)
+            made_due = 0
+        if made_due:
+            self._ring()
+        self._tell()
+
+    # watching ------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        for signal in self._watched:
+            signal.set()
+
+    async def change(self, app: bytes, key: bytes, seen: Job | None) -> Job | None:
+        """Return the job once it differs from `seen`, or has ended; None when there is none."""
+        changed = asyncio.Event()
+        self._watched.add(changed)
+        try:
+            while True:
+                changed.clear()
+                job = await self._jobs.get(app, key)
+                if job is None or job.state.final or job != seen:
+                    return job
+                try:
+                    await asyncio.wait_for(changed.wait(), LOOK_INTERVAL)
+                except TimeoutError:
+                    continue
+        finally:
+            self._watched.discard(changed)
+
+    async def end(self, app: bytes, key: bytes, timeout: float) -> Job | None:
+        """Return the job once it has ended; DeliveryTimeout after `timeout` seconds."""
+        job = None
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    job = await self.change(app, key, job)
+                    if job is None or job.state.final:
+                        return job
+        except TimeoutError:
+            far = "" if job is None else f", {job.done:,} of {job.total:,} made due"
+            name = ids.encode(ids.JOB, key)
+            raise DeliveryTimeout(
+                f"{name}: not finished within {timeout:g} s{far}; it goes on in the background"
+            ) from None

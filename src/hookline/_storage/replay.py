@@ -1,0 +1,540 @@
+"""Finding what a replay selects, page by page along the keys there are, and making it due.
+
+Three walks, each a range of one index read in its order, so that a page costs the same wherever it
+is and however much is selected:
+
+- `LIVE`: the live queue by message and endpoint, for what is held or waits for a retry;
+- `LOG`: the attempts of one endpoint after the other (or of the one message), for what has ended;
+- `MISSING`: the messages, for what an endpoint wants and never got.
+
+A page gives candidates. Whether one is selected is judged from its live row and its last attempt,
+as they are then: once when it is found, and again in the transaction that makes it due.
+"""
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hookline._domain import ids
+from hookline._domain.delivery import DeliveryState
+from hookline._domain.endpoint import Target, matches
+from hookline._domain.replay import Selection
+from hookline._engine.route import RoutingTable
+from hookline._storage.schema import (
+    HELD,
+    IN_LINE,
+    Key,
+    application,
+    attempt,
+    delivery,
+    endpoint,
+    message,
+    outbox,
+)
+
+PAGE = 500
+"""Rows read and deliveries made due in one step, at most."""
+PAGE_ENDPOINTS = 50
+"""Endpoints whose log is looked at in one step, at most: most have nothing to tell."""
+SKEW = 3_600_000
+"""Milliseconds by which the clocks of two machines may differ: an attempt made on one may seem that
+much older than its message, or than the attempt before it."""
+MOST_CACHED = 1000
+"""Applications whose endpoints are kept in memory."""
+START, END = bytes(16), b"\xff" * 16
+
+
+class Walk(IntEnum):
+    """The order in which a job reads; stored in its row."""
+
+    LIVE = 0
+    LOG = 1
+    MISSING = 2
+
+
+class Cursor(NamedTuple):
+    """Where a page ended: in which walk, and after which keys of it.
+
+    Message and endpoint in the live queue and among the messages, endpoint and attempt in the log.
+    """
+
+    walk: Walk
+    first: bytes
+    second: bytes
+
+
+class Candidate(NamedTuple):
+    """A delivery that may be selected, and where it was found; `number` is its attempt's."""
+
+    at: Cursor
+    message: bytes
+    endpoint: bytes
+    number: int = 0
+
+
+class Page(NamedTuple):
+    """Candidates of one walk, and where the next page begins; None after the last one."""
+
+    candidates: list[Candidate]
+    end: Cursor | None
+
+
+class Chosen(NamedTuple):
+    """A selected delivery: its live row if there is one, and what a new one would need."""
+
+    candidate: Candidate
+    live: Any
+    line: str | None
+
+
+@dataclass(slots=True)
+class Audience:
+    """The enabled endpoints a replay may send to. `refusal` says why there is none."""
+
+    table: RoutingTable
+    targets: dict[bytes, Target]
+    keys: list[bytes]
+    refusal: str | None = None
+
+
+@dataclass(slots=True)
+class Frame:
+    """A selection in the terms of the tables.
+
+    Messages from `low` until before `high`; only attempts before `fence` count, the key of the job:
+    what the job itself sets off is never selected again. `log_begins` is the oldest message of
+    which the log is still complete.
+    """
+
+    app: bytes
+    selection: Selection
+    audience: Audience
+    message: bytes | None
+    low: bytes
+    high: bytes
+    fence: bytes
+    log_begins: bytes
+    walks: list[Walk] = field(default_factory=list)
+
+    @property
+    def start(self) -> Cursor | None:
+        """Where the first page begins."""
+        return Cursor(self.walks[0], START, START) if self.walks else None
+
+    def after(self, walk: Walk) -> Cursor | None:
+        """Where the next walk begins, None after the last one."""
+        later = [w for w in self.walks if w > walk]
+        return Cursor(later[0], START, START) if later else None
+
+    def wants_type(self, event_type: str) -> bool:
+        """Whether the selection takes the event type."""
+        types = self.selection.event_types
+        return not types or matches(types, event_type)
+
+
+def first_key(at: int) -> bytes:
+    """Return the smallest key of a time (Unix ms): what is older has a smaller one."""
+    return (max(0, at) << 80).to_bytes(16)
+
+
+def frame(
+    app: bytes, selection: Selection, audience: Audience, fence: bytes, log_begins: bytes
+) -> Frame:
+    """Return the frame of a selection."""
+    low, high, only = START, fence, None
+    if selection.message is not None:
+        only = low = ids.decode(ids.MESSAGE, selection.message) or START
+        high = (int.from_bytes(low) + 1).to_bytes(16)
+    if selection.since is not None:
+        low = first_key(round(selection.since.timestamp() * 1000))
+    if selection.until is not None:
+        high = min(fence, first_key(round(selection.until.timestamp() * 1000)))
+    asked = {
+        Walk.LIVE: bool(selection.live),
+        Walk.LOG: bool(selection.final),
+        Walk.MISSING: selection.missing,
+    }
+    walks = [walk for walk in Walk if asked[walk] and low < high]
+    return Frame(app, selection, audience, only, low, high, fence, log_begins, walks)
+
+
+class Audiences:
+    """The endpoints of applications, read again when one of them changed."""
+
+    def __init__(self) -> None:
+        """Nothing is read yet."""
+        self._known: dict[bytes, Audience] = {}
+
+    async def of(
+        self, connection: AsyncConnection, app: bytes, endpoint_id: str | None
+    ) -> Audience:
+        """Return the one endpoint that is named, or all of the application."""
+        if endpoint_id is not None:
+            key = ids.decode(ids.ENDPOINT, endpoint_id) or START
+            rows = await _endpoints(connection, endpoint.c.app_id == app, endpoint.c.id == key)
+            return _audience(0, rows, _refusal(endpoint_id, rows))
+        revision = await connection.scalar(
+            sa.select(application.c.revision).where(application.c.id == app)
+        )
+        known = self._known.get(app)
+        if known is None or known.table.revision != revision:
+            rows = await _endpoints(connection, endpoint.c.app_id == app)
+            known = _audience(revision or 0, rows, None)
+            if len(self._known) >= MOST_CACHED:
+                self._known.clear()
+            self._known[app] = known
+        return known
+
+
+async def _endpoints(
+    connection: AsyncConnection, *which: sa.ColumnElement[bool]
+) -> Sequence[sa.Row[Any]]:
+    columns = endpoint.c
+    found = await connection.execute(
+        sa.select(
+            columns.id,
+            columns.url,
+            columns.events,
+            columns.ordered,
+            columns.revision,
+            columns.disabled_at,
+            columns.disabled_reason,
+        )
+        .where(*which)
+        .order_by(columns.id)
+    )
+    return found.all()
+
+
+def _audience(revision: int, rows: Iterable[sa.Row[Any]], refusal: str | None) -> Audience:
+    enabled = [row for row in rows if row.disabled_at is None]
+    targets = {row.id: Target(row.id, row.revision, row.url, ordered=row.ordered) for row in enabled}
+    table = RoutingTable(revision, [(tuple(row.events), targets[row.id]) for row in enabled])
+    return Audience(table, targets, list(targets), refusal)
+
+
+def _refusal(endpoint_id: str, rows: Sequence[sa.Row[Any]]) -> str | None:
+    if not rows:
+        return f"endpoint {endpoint_id} does not exist any more"
+    if rows[0].disabled_at is not None:
+        why = rows[0].disabled_reason or "disabled"
+        return f"endpoint {endpoint_id} is disabled ({why}); enable it, then replay again"
+    return None
+
+
+# finding -----------------------------------------------------------------------------------------
+
+
+async def page(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
+    """Return the page after the cursor; it reads `PAGE` rows at most."""
+    if cursor.walk is Walk.LIVE:
+        return await _live_page(connection, f, cursor)
+    if cursor.walk is Walk.MISSING:
+        return await _missing_page(connection, f, cursor)
+    if f.message is not None:
+        return await _log_page_of_message(connection, f, cursor)
+    return await _log_page(connection, f, cursor)
+
+
+async def _live_page(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
+    pair = sa.tuple_(delivery.c.message_id, delivery.c.endpoint_id)
+    after = max((cursor.first, cursor.second), (f.low, START))
+    found = await connection.execute(
+        sa.select(delivery.c.message_id, delivery.c.endpoint_id)
+        .where(pair > sa.tuple_(*after, types=[Key, Key]), delivery.c.message_id < f.high)
+        .order_by(delivery.c.message_id, delivery.c.endpoint_id)
+        .limit(PAGE)
+    )
+    rows = [Cursor(Walk.LIVE, *row) for row in found]
+    candidates = [Candidate(at, *at[1:]) for at in rows if at.second in f.audience.targets]
+    return Page(candidates, rows[-1] if len(rows) == PAGE else f.after(Walk.LIVE))
+
+
+async def _log_page(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
+    """Read the log endpoint by endpoint, in the order of its index."""
+    begin = first_key(ids.milliseconds(f.low) - SKEW)
+    keys, candidates, left = f.audience.keys, [], PAGE
+    first = bisect_left(keys, cursor.first)
+    for key in keys[first : first + PAGE_ENDPOINTS]:
+        after = max(begin, cursor.second if key == cursor.first else START)
+        rows = await _attempts(connection, f, left, attempt.c.endpoint_id == key, after=after)
+        candidates += [
+            Candidate(Cursor(Walk.LOG, key, row.id), row.message_id, key, row.number)
+            for row in rows
+            if row.state in f.selection.final and f.low <= row.message_id < f.high
+        ]
+        left -= len(rows)
+        if left == 0:
+            return Page(candidates, Cursor(Walk.LOG, key, rows[-1].id))
+    more = first + PAGE_ENDPOINTS < len(keys)
+    end = Cursor(Walk.LOG, keys[first + PAGE_ENDPOINTS], START) if more else f.after(Walk.LOG)
+    return Page(candidates, end)
+
+
+async def _log_page_of_message(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
+    mine = attempt.c.message_id == f.message
+    rows = await _attempts(connection, f, PAGE, mine, after=cursor.second)
+    candidates = [
+        Candidate(Cursor(Walk.LOG, START, row.id), row.message_id, row.endpoint_id, row.number)
+        for row in rows
+        if row.state in f.selection.final and row.endpoint_id in f.audience.targets
+    ]
+    last = Cursor(Walk.LOG, START, rows[-1].id) if len(rows) == PAGE else f.after(Walk.LOG)
+    return Page(candidates, last)
+
+
+async def _attempts(
+    connection: AsyncConnection,
+    f: Frame,
+    most: int,
+    which: sa.ColumnElement[bool],
+    *,
+    after: bytes,
+) -> Sequence[sa.Row[Any]]:
+    columns = attempt.c
+    found = await connection.execute(
+        sa.select(
+            columns.id, columns.message_id, columns.endpoint_id, columns.number, columns.state
+        )
+        .where(which, columns.id > after, columns.id < f.fence)
+        .order_by(columns.id)
+        .limit(most)
+    )
+    return found.all()
+
+
+async def _missing_page(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
+    """Read the messages; each is a candidate for every endpoint that wants it."""
+    low = max(f.low, f.log_begins, cursor.first)
+    found = await connection.execute(
+        sa.select(message.c.id, message.c.app_id, message.c.event_type)
+        .where(message.c.id >= low, message.c.id < f.high)
+        .order_by(message.c.id)
+        .limit(PAGE)
+    )
+    rows = found.all()
+    candidates: list[Candidate] = []
+    for row in rows:
+        if row.app_id != f.app or not f.wants_type(row.event_type):
+            continue
+        for target in f.audience.table.wanted(row.event_type):
+            at = Cursor(Walk.MISSING, row.id, target.key)
+            if at <= cursor:
+                continue
+            candidates.append(Candidate(at, row.id, target.key))
+            if len(candidates) == PAGE:
+                return Page(candidates, at)
+    if len(rows) == PAGE:
+        return Page(candidates, Cursor(Walk.MISSING, rows[-1].id, END))
+    return Page(candidates, f.after(Walk.MISSING))
+
+
+# judging -----------------------------------------------------------------------------------------
+
+
+async def judge(
+    connection: AsyncConnection,
+    f: Frame,
+    candidates: Sequence[Candidate],
+    now: int,
+    *,
+    locked: bool = False,
+) -> list[Chosen]:
+    """Return those of one page that are selected as things stand, in their order.
+
+    `locked`: lock their live rows until the transaction ends.
+    """
+    if not candidates:
+        return []
+    messages = await _messages(connection, f, {c.message for c in candidates})
+    candidates = [c for c in candidates if c.message in messages]
+    if not candidates:
+        return []
+    walk = candidates[0].at.walk
+    live = await _live_rows(connection, candidates, locked=locked)
+    if walk is Walk.LIVE:
+        states = f.selection.live
+        kept = [c for c in candidates if _waits_as(live.get(c[1:3]), now) in states]
+    elif walk is Walk.LOG:
+        last = await _last_numbers(connection, candidates, min(c.at.second for c in candidates))
+        kept = [c for c in candidates if c[1:3] not in live and last.get(c[1:3]) == c.number]
+    else:
+        last = await _last_numbers(connection, candidates, min(c.message for c in candidates))
+        unrouted = await _unrouted(connection, messages.values(), now)
+        kept = [
+            c
+            for c in candidates
+            if c[1:3] not in live and c[1:3] not in last and c.message not in unrouted
+        ]
+    return [
+        Chosen(c, live.get(c[1:3]), _line(f.audience.targets[c.endpoint], messages[c.message]))
+        for c in kept
+        if c.endpoint in f.audience.targets
+    ]
+
+
+def _line(target: Target, row: Any) -> str | None:
+    return (row.ordering_key or "") if target.ordered else None
+
+
+def _waits_as(row: Any, now: int) -> DeliveryState | None:
+    """Return what a live row waits for; None for one that is sent, due, or in line anyway."""
+    if row is None or (row.lease and row.next_attempt_at != HELD):
+        return None
+    if row.next_attempt_at == HELD:
+        return DeliveryState.HELD
+    waits = row.resume_at is None and now < row.next_attempt_at < IN_LINE
+    return DeliveryState.PENDING if waits else None
+
+
+async def _messages(
+    connection: AsyncConnection, f: Frame, keys: Collection[bytes]
+) -> dict[bytes, Any]:
+    """Return the messages that can be sent: not canceled, and not erased."""
+    columns = message.c
+    found = await connection.execute(
+        sa.select(columns.id, columns.event_type, columns.ordering_key, columns.deliver_at).where(
+            columns.id.in_(keys),
+            columns.app_id == f.app,
+            columns.canceled_at.is_(None),
+            sa.func.length(columns.body) > 0,
+        )
+    )
+    return {row.id: row for row in found if f.wants_type(row.event_type)}
+
+
+def _pairs(candidates: Iterable[Candidate]) -> sa.CTE:
+    columns = sa.column("message_id", Key), sa.column("endpoint_id", Key)
+    return sa.values(*columns, name="pair").data([c[1:3] for c in candidates]).cte("pair")
+
+
+def _same(table: sa.Table, pair: sa.CTE) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        table.c.message_id == pair.c.message_id, table.c.endpoint_id == pair.c.endpoint_id
+    )
+
+
+async def _live_rows(
+    connection: AsyncConnection, candidates: Iterable[Candidate], *, locked: bool
+) -> dict[tuple[Any, ...], Any]:
+    pair = _pairs(candidates)
+    rows = sa.select(delivery).join(pair, _same(delivery, pair))
+    if locked:
+        rows = rows.with_for_update(of=delivery)
+    return {(row.message_id, row.endpoint_id): row for row in await connection.execute(rows)}
+
+
+async def _last_numbers(
+    connection: AsyncConnection, candidates: Iterable[Candidate], oldest: bytes
+) -> dict[tuple[Any, ...], int]:
+    """Return the number of the last attempt of each; nothing of them is older than `oldest`.
+
+    The bound spares PostgreSQL the partitions of the days before.
+    """
+    pair = _pairs(candidates)
+    rows = await connection.execute(
+        sa.select(attempt.c.message_id, attempt.c.endpoint_id, sa.func.max(attempt.c.number))
+        .join(pair, _same(attempt, pair))
+        .where(attempt.c.id >= first_key(ids.milliseconds(oldest) - SKEW))
+        .group_by(attempt.c.message_id, attempt.c.endpoint_id)
+    )
+    return {(key, owner): number for key, owner, number in rows}
+
+
+async def _unrouted(connection: AsyncConnection, rows: Iterable[Any], now: int) -> set[bytes]:
+    """Return those of the messages that are still to be routed: they come by themselves.
+
+    Those that are to wait say so. For the rest it is enough to look at what is due: the outbox has
+    no key by message, but hardly any rows in that range.
+    """
+    soon = now + SKEW
+    later = {row.id for row in rows if row.deliver_at is not None and row.deliver_at > soon}
+    found = await connection.execute(
+        sa.select(outbox.c.message_id).where(
+            outbox.c.due_at <= soon, outbox.c.message_id.in_([row.id for row in rows])
+        )
+    )
+    return later | set(found.scalars())
+
+
+# making due --------------------------------------------------------------------------------------
+
+
+async def make_due(
+    connection: AsyncConnection, insert: Any, chosen: Sequence[Chosen], now: int
+) -> None:
+    """Make a manual attempt of each due now, as `Store.resend` does for one.
+
+    At an ordered endpoint what has ended stands in its line again, and takes its turn there.
+    `insert` is the dialect's INSERT into the live queue.
+    """
+    waiting = [each for each in chosen if each.live is not None]
+    ended = [each for each in chosen if each.live is None]
+    if waiting:
+        resume = sa.case(
+            (delivery.c.resume_at.is_not(None), delivery.c.resume_at),
+            (delivery.c.next_attempt_at == HELD, 0),
+            else_=delivery.c.next_attempt_at,
+        )
+        await connection.execute(
+            delivery.update()
+            .where(
+                delivery.c.message_id == sa.bindparam("of_message"),
+                delivery.c.endpoint_id == sa.bindparam("of_endpoint"),
+            )
+            .values(next_attempt_at=now, resume_at=resume, lease=0),
+            [
+                {"of_message": c.candidate.message, "of_endpoint": c.candidate.endpoint}
+                for c in waiting
+            ],
+        )
+    if ended:
+        await connection.execute(
+            insert.on_conflict_do_nothing(),
+            [
+                {
+                    "message_id": each.candidate.message,
+                    "endpoint_id": each.candidate.endpoint,
+                    "attempts": each.candidate.number,
+                    "step": 0,
+                    "lease": 0,
+                    "next_attempt_at": now if each.line is None else IN_LINE,
+                    "resume_at": 0,
+                    "line": each.line,
+                }
+                for each in ended
+            ],
+        )
+    lines: dict[bytes, set[str]] = {}
+    for each in ended:
+        if each.line is not None:
+            lines.setdefault(each.candidate.endpoint, set()).add(each.line)
+    for key, mine in lines.items():
+        await _lead(connection, key, mine, now)
+
+
+def ordered_endpoints(chosen: Iterable[Chosen]) -> list[bytes]:
+    """Return the ordered endpoints among them, in the order in which to lock them."""
+    return sorted({each.candidate.endpoint for each in chosen if each.line is not None})
+
+
+async def _lead(connection: AsyncConnection, key: bytes, lines: set[str], now: int) -> None:
+    """Make the oldest of each line due where nobody leads it."""
+    mine = delivery.c.endpoint_id == key
+    active = sa.or_(delivery.c.next_attempt_at < IN_LINE, delivery.c.next_attempt_at == HELD)
+    led = await connection.execute(
+        sa.select(delivery.c.line).where(mine, active, delivery.c.line.in_(lines)).distinct()
+    )
+    for line in sorted(lines - set(led.scalars())):
+        behind = sa.and_(mine, delivery.c.line == line)
+        oldest = sa.select(delivery.c.message_id).where(behind).order_by(delivery.c.message_id)
+        await connection.execute(
+            delivery.update()
+            .where(behind, delivery.c.message_id == oldest.limit(1).scalar_subquery())
+            .values(next_attempt_at=now)
+        )
