@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hookline._app import Event, Webhooks
     from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
     from hookline._domain.endpoint import Endpoint
+    from hookline._domain.replay import Job, JobState
     from hookline._engine.receipt import Receipt
     from hookline._observe.events import OperationalEvent
     from hookline._settings import Settings
@@ -28,6 +29,8 @@ __all__ = [
     "Endpoint",
     "Event",
     "HooklineError",
+    "Job",
+    "JobState",
     "OperationalEvent",
     "Receipt",
     "Settings",
@@ -43,6 +46,8 @@ _HOMES = {
     "Endpoint": "hookline._domain.endpoint",
     "Event": "hookline._app",
     "HooklineError": "hookline.errors",
+    "Job": "hookline._domain.replay",
+    "JobState": "hookline._domain.replay",
     "OperationalEvent": "hookline._observe.events",
     "Receipt": "hookline._engine.receipt",
     "Settings": "hookline._settings",

@@ -16,6 +16,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
@@ -24,11 +25,12 @@ from typing import Any, NamedTuple, Self, TypeVar
 from hookline._domain import headers as header_policy
 from hookline._domain import ids, retry
 from hookline._domain import url as url_parser
-from hookline._domain.delivery import Attempt, DeliveryStatus
+from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
 from hookline._domain.endpoint import Catalogue, Endpoint
 from hookline._domain.envelope import envelope
 from hookline._domain.finding import Finding
 from hookline._domain.readiness import Readiness
+from hookline._domain.replay import EVERYTHING, FAILED, Job, Selection
 from hookline._domain.signature import check_secret, secret_from
 from hookline._domain.vitals import Schema
 from hookline._engine import doctor
@@ -47,11 +49,13 @@ from hookline._storage.database import open_database, parse_url
 from hookline._storage.store import LEFT_FILE
 from hookline._webhooks_file import Declaration, read
 from hookline.errors import (
+    EndpointDisabled,
     EndpointNotFound,
     InvalidInput,
     InvalidSettings,
     InvalidUrl,
     InvalidWebhooksFile,
+    JobNotFound,
 )
 
 log = logging.getLogger("hookline")
@@ -62,6 +66,7 @@ MAX_CONCURRENCY = 1000
 MIN_RATE, MAX_RATE = 0.001, 100_000
 MAX_IDEMPOTENCY_KEY = 256
 MAX_DESCRIPTION = 1024
+MAX_JOBS = 1000
 
 
 class Event(NamedTuple):
@@ -570,6 +575,123 @@ class Webhooks:
         engine = await self._running(None)
         return await self._on_home(engine.store.attempts(key))
 
+    # replay --------------------------------------------------------------------------------
+
+    async def replay(
+        self,
+        endpoint: str | Endpoint | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        message: str | None = None,
+        states: Iterable[str | DeliveryState] | None = None,
+        event_types: Iterable[str | Enum] | None = None,
+        missing: bool = False,
+        rate: float | None = None,
+        dry_run: bool = False,
+    ) -> Job:
+        """Send again what failed, as a job in the background; return it at once.
+
+        Selected is what stands at one endpoint (id or URL), or at every enabled one, of messages
+        published from `since` until before `until` (now by default), or of one `message`. `states`
+        are `exhausted` and `held` unless told otherwise, `succeeded` or `pending` if you like (for
+        one message: all four); `pending` are retries that wait for their time. `event_types`
+        narrows it to some, `customer.*` for a family. `missing` adds what the endpoint wants today
+        and never got, messages from before it existed among them.
+
+        Each selected delivery is due at once, as with `resend`; `rate` makes it so many per second
+        at most. `dry_run` counts, and changes nothing. Raises EndpointNotFound, EndpointDisabled,
+        UnknownEventType, InvalidInput, or LookupError for an unknown message.
+        """
+        _check_number("rate", rate, MIN_RATE, MAX_RATE)
+        key = None if endpoint is None else await self._replayable(endpoint)
+        default = FAILED if message is None else EVERYTHING
+        selection = Selection(
+            since=_moment("since", since),
+            until=_moment("until", until),
+            endpoint=key,
+            message=None if message is None else ids.encode(ids.MESSAGE, _message_key(message)),
+            states=default if states is None else _states(states),
+            event_types=self._catalogue.subscriptions(event_types) if event_types else (),
+            missing=missing,
+        )
+        engine = await self._running(None)
+        self._check_log(selection, engine.clock.now())
+        if dry_run:
+            preview = engine.store.jobs.preview(engine.app, selection, engine.clock.now())
+            return await self._on_home(preview)
+        job = await self._on_home(engine.replayer.add(engine.app, selection, rate))
+        log.info("Replay %s: %s", job.id, selection)
+        return self._waitable(job)
+
+    async def _replayable(self, endpoint: str | Endpoint) -> str | None:
+        wanted = (endpoint.id or endpoint.url) if isinstance(endpoint, Endpoint) else endpoint
+        found = await self.endpoint(wanted)
+        if found.disabled:
+            raise EndpointDisabled(
+                f"endpoint {found.url} is disabled ({found.disabled_reason}): enable it first, "
+                "with await webhooks.enable(…), which also sends what is held"
+            )
+        return found.id
+
+    def _check_log(self, selection: Selection, now: int) -> None:
+        """Refuse to look for missing messages where the log is not complete any more."""
+        days = self.settings.retention_attempts
+        if not selection.missing or not days:
+            return
+        begins = datetime.fromtimestamp(now / 1000, UTC) - timedelta(days=days)
+        oldest = selection.since
+        if selection.message is not None:
+            at = ids.milliseconds(_message_key(selection.message))
+            oldest = datetime.fromtimestamp(at / 1000, UTC)
+        if oldest is not None and oldest < begins:
+            raise InvalidInput(
+                f"missing: the log is kept for {days:g} days (retention_attempts); of what is "
+                f"older than {begins:%Y-%m-%dT%H:%M:%SZ} nobody knows whether it was delivered"
+            )
+
+    async def job(self, job_id: str) -> Job:
+        """Return a replay as it is now; raise JobNotFound."""
+        engine = await self._running(None)
+        job = await self._on_home(engine.store.jobs.get(engine.app, _job_key(job_id)))
+        return self._waitable(_found(job, job_id))
+
+    async def jobs(self, *, limit: int = 100, before: str | None = None) -> list[Job]:
+        """Return replays, newest first: `limit` of them, older than the job `before` if given.
+
+        Those that have ended are kept for 30 days.
+        """
+        _check_number("limit", limit, 1, MAX_JOBS)
+        engine = await self._running(None)
+        older_than = None if before is None else _job_key(before)
+        found = await self._on_home(engine.store.jobs.newest(engine.app, limit, older_than))
+        return [self._waitable(job) for job in found]
+
+    async def cancel_job(self, job_id: str) -> Job:
+        """Stop a replay, unless it has ended; what it made due until now is delivered."""
+        engine = await self._running(None)
+        job = await self._on_home(engine.replayer.cancel(engine.app, _job_key(job_id)))
+        return _found(job, job_id)
+
+    async def watch_job(self, job_id: str) -> AsyncIterator[Job]:
+        """Yield a replay as it is, and again whenever it got further, until it has ended."""
+        key, seen = _job_key(job_id), None
+        while seen is None or not seen.state.final:
+            engine = await self._running(None)
+            change = engine.replayer.change(engine.app, key, seen)
+            seen = _found(await self._on_home(change), job_id)
+            yield seen
+
+    def _waitable(self, job: Job) -> Job:
+        key = _job_key(job.id or "")
+
+        async def wait(timeout: float) -> Job:
+            engine = await self._running(None)
+            ended = await self._on_home(engine.replayer.end(engine.app, key, timeout))
+            return _found(ended, job.id or "")
+
+        return replace(job, _wait=wait)
+
     async def _endpoint_key(self, endpoint: str | Endpoint) -> bytes:
         wanted = (endpoint.id or endpoint.url) if isinstance(endpoint, Endpoint) else endpoint
         key = ids.decode(ids.ENDPOINT, (await self.endpoint(wanted)).id or "")
@@ -667,6 +789,35 @@ def _message_key(message_id: str) -> bytes:
     if key is None:
         raise InvalidInput(f"message_id: {message_id!r} is not a message id (msg_…)")
     return key
+
+
+def _job_key(job_id: str) -> bytes:
+    key = ids.decode(ids.JOB, job_id)
+    if key is None:
+        raise JobNotFound(f"no job {job_id!r}; see Webhooks.jobs()")
+    return key
+
+
+def _found(job: Job | None, job_id: str) -> Job:
+    if job is None:
+        raise JobNotFound(f"no job {job_id!r}; see Webhooks.jobs()")
+    return job
+
+
+def _states(states: Iterable[str | DeliveryState]) -> tuple[DeliveryState, ...]:
+    if isinstance(states, str):
+        raise InvalidInput(f"states: expected a list, got the single value {states!r}")
+    try:
+        return tuple(dict.fromkeys(DeliveryState(state) for state in states))
+    except ValueError as error:
+        raise InvalidInput(f"states: {error}") from None
+
+
+def _moment(name: str, moment: datetime | None) -> datetime | None:
+    """Return a time as the database keeps it: UTC, in whole milliseconds."""
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(_milliseconds(name, moment) / 1000, UTC)
 
 
 def _milliseconds(name: str, moment: datetime) -> int:

@@ -14,8 +14,10 @@
     ├── InvalidWebhooksFile (ValueError)  webhooks.json, with file, position and reason
     ├── IdempotencyConflict            the same key was used with another event
     ├── EndpointNotFound (LookupError) no endpoint with that id or URL
+    ├── EndpointDisabled               nothing is replayed to it before it is enabled
+    ├── JobNotFound (LookupError)      no replay with that id
     ├── SessionMismatch                session= is bound to another database
-    ├── DeliveryTimeout (TimeoutError) receipt.delivered(timeout) ran out of time
+    ├── DeliveryTimeout (TimeoutError) receipt.delivered or job.finished ran out of time
     └── StorageError                   the database refused or is out of reach
 
 Verifying what arrives has its own single class, `hookline.receiver.VerificationError`.
@@ -23,6 +25,7 @@ Verifying what arrives has its own single class, `hookline.receiver.Verification
 
 __all__ = [
     "DeliveryTimeout",
+    "EndpointDisabled",
     "EndpointNotFound",
     "HooklineError",
     "IdempotencyConflict",
@@ -33,6 +36,7 @@ __all__ = [
     "InvalidSettings",
     "InvalidUrl",
     "InvalidWebhooksFile",
+    "JobNotFound",
     "PayloadTooLarge",
     "SessionMismatch",
     "StorageError",
@@ -88,12 +92,20 @@ class EndpointNotFound(HooklineError, LookupError):
     """There is no endpoint with that id or URL."""
 
 
+class EndpointDisabled(HooklineError):
+    """The endpoint is disabled: enable it, then replay to it."""
+
+
+class JobNotFound(HooklineError, LookupError):
+    """There is no replay with that id."""
+
+
 class SessionMismatch(HooklineError):
     """The session handed in is not on the database Hookline uses."""
 
 
 class DeliveryTimeout(HooklineError, TimeoutError):
-    """Not every delivery was final in time. They go on in the background."""
+    """Not every delivery was final, or a replay not finished in time. They go on."""
 
 
 class StorageError(HooklineError):

@@ -1,7 +1,9 @@
 """One bench for every database: the port's verbs with the bookkeeping tests need around them."""
 
-from contextlib import asynccontextmanager
+import shutil
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -189,3 +191,20 @@ def database(database_url):
 def bench(database):
     """Return an open bench as a context manager: `async with bench as b`."""
     return database.bench()
+
+
+@pytest.fixture
+def fresh_database(request, tmp_path, migrated_file):
+    """Return a context manager that gives a fresh migrated database of a kind, as often as asked."""
+    numbers = count()
+
+    @contextmanager
+    def fresh(kind):
+        if kind == "sqlite":
+            path = shutil.copy(migrated_file, tmp_path / f"{next(numbers)}.db")
+            yield Contract(f"sqlite:///{path}")
+        else:
+            with request.getfixturevalue("postgres").fresh() as url:
+                yield Contract(url)
+
+    return fresh

@@ -328,7 +328,7 @@ def test_settings_are_checked_at_once(tmp_path, monkeypatch):
     for options, words in (
         ({"database": "sqlite://"}, "in memory"),
         ({"database": "sqlite:///:memory:"}, "in memory"),
-        ({"database": "not a url"}, "not a SQLAlchemy URL"),
+        ({"database": "not a url"}, "not a database URL"),
         ({"timeout": "soon"}, "timeout='soon'"),
         ({"nonsense": 1}, "unknown setting 'nonsense'"),
     ):

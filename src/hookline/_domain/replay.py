@@ -10,7 +10,7 @@ from hookline._domain.delivery import DeliveryState
 from hookline.errors import InvalidInput
 
 LIVE_STATES = frozenset({DeliveryState.HELD, DeliveryState.PENDING})
-"""What can be replayed and still has a live row: `pending` means a retry that waits for its time."""
+"""What can be replayed and has a live row: `pending` means a retry that waits for its time."""
 FINAL_STATES = frozenset({DeliveryState.EXHAUSTED, DeliveryState.SUCCEEDED})
 """What can be replayed and is told by the last attempt in the log."""
 FAILED = (DeliveryState.EXHAUSTED, DeliveryState.HELD)

@@ -33,6 +33,7 @@ class FakeClock:
     def __init__(self, start: int = 1_760_697_000_000) -> None:
         """Begin at `start`."""
         self._now = start
+        self._jumps = 0
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
@@ -41,10 +42,15 @@ class FakeClock:
         return self._now
 
     def advance(self, by: float | timedelta) -> None:
-        """Move on by so many seconds; whoever waits for a time that has come wakes up."""
+        """Move on by so many seconds; whoever waits for a time that has come wakes up.
+
+        Negative seconds set the clock back, as NTP or an operator may: all who wait wake up, as a
+        real wait is a duration and ends whatever the clock shows.
+        """
         seconds = by.total_seconds() if isinstance(by, timedelta) else by
         with self._lock:
             self._now += round(seconds * 1000)
+            self._jumps += seconds < 0
             waiting = list(self._waiting)
         for loop, moved in waiting:
             if not loop.is_closed():
@@ -58,7 +64,8 @@ class FakeClock:
         with self._lock:
             self._waiting.add(entry)
         try:
-            while not task.done() and (until is None or self._now < until):
+            jumps = self._jumps
+            while not task.done() and (until is None or self._now < until) and jumps == self._jumps:
                 moved.clear()
                 ticking = asyncio.ensure_future(moved.wait())
                 await asyncio.wait({task, ticking}, return_when=asyncio.FIRST_COMPLETED)

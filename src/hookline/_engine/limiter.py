@@ -41,13 +41,18 @@ class _Gate:
         """Return when the rate allows the next request: now or later."""
         if self.target.rate_limit is None:
             return now
+        # Never further ahead than one request may be: the clock may have been set back.
+        self.free_at = min(self.free_at, now + _burst(self.target, share) + self.interval(share))
         return max(now, round(self.free_at - _burst(self.target, share)))
+
+    def interval(self, share: Share) -> float:
+        """Return the milliseconds between two requests at an even rhythm."""
+        return 1000 * share.workers / (self.target.rate_limit or 1)
 
     def count(self, share: Share, now: int) -> None:
         """Count one request against the rate (a token bucket, kept as a time: GCRA)."""
         if self.target.rate_limit is not None:
-            interval = 1000 * share.workers / self.target.rate_limit
-            self.free_at = max(self.free_at, now) + interval
+            self.free_at = max(self.free_at, now) + self.interval(share)
 
 
 def _burst(target: Target, share: Share) -> float:

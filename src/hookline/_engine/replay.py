@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hookline._domain import ids
-from hookline._domain.replay import Job
+from hookline._domain.replay import Job, Selection
 from hookline._ports import Clock, Jobs, Observer
 from hookline._settings import Settings
 from hookline.errors import DeliveryTimeout, StorageError
@@ -109,7 +109,19 @@ class Replayer:
             self._ring()
         self._tell()
 
-    # watching ------------------------------------------------------------------------------
+    # asking --------------------------------------------------------------------------------
+
+    async def add(self, app: bytes, selection: Selection, rate: float | None) -> Job:
+        """Store a job, and begin with it if it is this worker's turn."""
+        job = await self._jobs.add(app, selection, rate, self._clock.now())
+        self.wake()
+        return job
+
+    async def cancel(self, app: bytes, key: bytes) -> Job | None:
+        """Cancel a job and tell who waits for it."""
+        job = await self._jobs.cancel(app, key, self._clock.now())
+        self.wake()
+        return job
 
     def _tell(self) -> None:
         for signal in self._watched:

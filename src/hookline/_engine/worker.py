@@ -36,6 +36,7 @@ SWEEP_SHARE = 20
 """An empty look over all endpoints is repeated after this many times its own duration at least."""
 BEAT_INTERVAL = 2.0
 """Seconds between signs of life; one that joins waits for one, so that all know their share."""
+NEVER = 1 << 62
 BACKOFF = (100, 200, 500, 1000, 2000, 5000)
 """Milliseconds between tries while the database is away."""
 
@@ -72,7 +73,9 @@ class Worker:
         self._wake = asyncio.Event()
         self._landed = asyncio.Event()
         self._settler: Batcher[tuple[Flight, Settlement]] = Batcher(self._settle, MOST_SETTLED)
+        self._looked_at = 0
         self._claim_at = 0
+        self._settled = 0  # batches
         self._saturated = False  # an endpoint has more due than its limits let us take
         self._route_at = 0
         self._route_rest = 0
@@ -176,6 +179,9 @@ class Worker:
         """Take what there is room for; return when to look again unless woken before."""
         await self._before_routing()
         now, most = self._clock.now(), self._settings.max_in_flight
+        if now < self._looked_at:  # the clock was set back: times remembered are of another day
+            self._claim_at = self._route_at = self._route_rest = 0
+        self._looked_at = now
         self._send(self._limiter.due(now))
         soon = now + self._poll_ms
         if not self._working or len(self._held) > MOST_HELD * most:
@@ -194,33 +200,42 @@ class Worker:
         return self._settings.max_in_flight - self._airborne - len(self._ready)
 
     async def _route(self, room: int, now: int) -> None:
-        room_of = self._limiter.room_of
-        routed = await self._queue.route(room, now, now + self._lease_ms, room_of)
+        # Whoever wakes the worker during the look sets an earlier time, which must stand.
+        self._route_at = NEVER
+        try:
+            room_of = self._limiter.room_of
+            routed = await self._queue.route(room, now, now + self._lease_ms, room_of)
+        except BaseException:
+            self._route_at = 0
+            raise
         self._launch(routed.leased, routed.circuits)
         for message, event_type, endpoints in routed.counts:
             self._observer.routed(message, event_type, endpoints)
             self._notify(message)
         if routed.waiting:
             self._claim_at = now
-        self._route_at = now + self._poll_ms
-        if routed.next_due is not None:
-            # Routing ahead of what can be sent only costs: others get their turn meanwhile.
-            pause = ROUTE_PAUSE if routed.waiting and not routed.leased else 0
-            self._route_rest = now + pause
-            self._route_at = min(self._route_at, max(routed.next_due, self._route_rest))
+        # Routing ahead of what can be sent only costs: others get their turn meanwhile.
+        self._route_rest = now + (ROUTE_PAUSE if routed.waiting and not routed.leased else 0)
+        due = NEVER if routed.next_due is None else max(routed.next_due, self._route_rest)
+        self._route_at = min(self._route_at, due, now + self._poll_ms)
 
     async def _claim(self, room: int, now: int) -> None:
-        began = time.monotonic()
-        room_of = self._limiter.room_of
-        claimed = await self._queue.claim(room, now, now + self._lease_ms, room_of)
+        began, settled = time.monotonic(), self._settled
+        self._claim_at = NEVER
+        try:
+            room_of = self._limiter.room_of
+            claimed = await self._queue.claim(room, now, now + self._lease_ms, room_of)
+        except BaseException:
+            self._claim_at = 0
+            raise
         self._launch(claimed.leased, claimed.circuits)
         self._saturated = claimed.saturated
-        if claimed.next_due is not None and claimed.next_due <= now:
-            self._claim_at = now
-            return
+        due = NEVER if claimed.next_due is None else claimed.next_due
+        if claimed.saturated and settled != self._settled:
+            due = now  # what landed during the look has made room that it did not see
         # Retries settled here are remembered as they are made; a look finds what others left.
         pause = max(self._poll_ms, int((time.monotonic() - began) * 1000 * SWEEP_SHARE))
-        self._claim_at = min(now + pause, claimed.next_due or now + pause)
+        self._claim_at = min(self._claim_at, due, now + pause)
 
     def _launch(self, leased: Iterable[Leased], circuits: Circuits) -> None:
         now = self._clock.now()
@@ -277,6 +292,7 @@ class Worker:
         for settlement, ours in zip(settlements, settled.kept, strict=True):
             self._report(settlement, ours=ours)
         await self._heed(settlements, settled)
+        self._settled += 1
         if self._saturated:
             self._claim_at = 0
         self._landed.set()

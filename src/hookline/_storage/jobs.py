@@ -44,9 +44,9 @@ class SqlJobs:
         log_kept_ms: int,
         locks_lines: bool,
     ) -> None:
-        """`insert` gives the dialect's INSERT; `log_kept_ms` is how long attempts are kept (0: ever).
+        """`insert` gives the dialect's INSERT; `log_kept_ms`: how long the log is kept, 0 for ever.
 
-        `locks_lines`: whether the lines of ordered endpoints need a lock, where several may write.
+        `locks_lines`: whether the lines of ordered endpoints need a lock, as several may write.
         """
         self._writing = writing
         self._reading = reading
@@ -73,8 +73,17 @@ class SqlJobs:
             cursor = page.end
             if cursor is None:
                 break
-        moment = _time(now)
-        return Job(None, JobState.FINISHED, selection, None, total, True, 0, moment, moment)
+        return Job(
+            id=None,
+            state=JobState.FINISHED,
+            selection=selection,
+            rate=None,
+            total=total,
+            counted=True,
+            done=0,
+            created_at=_time(now),
+            updated_at=_time(now),
+        )
 
     async def add(self, app: bytes, selection: Selection, rate: float | None, now: int) -> Job:
         """Store a job, due at once."""
@@ -105,9 +114,7 @@ class SqlJobs:
             return _job(row)
 
     @staticmethod
-    async def _check_message(
-        connection: AsyncConnection, app: bytes, selection: Selection
-    ) -> None:
+    async def _check_message(connection: AsyncConnection, app: bytes, selection: Selection) -> None:
         if selection.message is None:
             return
         key = ids.decode(ids.MESSAGE, selection.message)
@@ -315,7 +322,9 @@ def _job(row: Any) -> Job:
 
 
 def _to_json(selection: Selection) -> dict[str, Any]:
-    since, until = (None if t is None else t.isoformat() for t in (selection.since, selection.until))
+    since, until = (
+        None if t is None else t.isoformat() for t in (selection.since, selection.until)
+    )
     return {
         "since": since,
         "until": until,

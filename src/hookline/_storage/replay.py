@@ -191,9 +191,7 @@ class Audiences:
         return known
 
 
-async def _endpoints(
-    connection: AsyncConnection, *which: sa.ColumnElement[bool]
-) -> Sequence[sa.Row[Any]]:
+async def _endpoints(connection: AsyncConnection, *which: sa.ColumnElement[bool]) -> Sequence[Any]:
     columns = endpoint.c
     found = await connection.execute(
         sa.select(
@@ -211,14 +209,16 @@ async def _endpoints(
     return found.all()
 
 
-def _audience(revision: int, rows: Iterable[sa.Row[Any]], refusal: str | None) -> Audience:
+def _audience(revision: int, rows: Iterable[Any], refusal: str | None) -> Audience:
     enabled = [row for row in rows if row.disabled_at is None]
-    targets = {row.id: Target(row.id, row.revision, row.url, ordered=row.ordered) for row in enabled}
+    targets = {
+        row.id: Target(row.id, row.revision, row.url, ordered=row.ordered) for row in enabled
+    }
     table = RoutingTable(revision, [(tuple(row.events), targets[row.id]) for row in enabled])
     return Audience(table, targets, list(targets), refusal)
 
 
-def _refusal(endpoint_id: str, rows: Sequence[sa.Row[Any]]) -> str | None:
+def _refusal(endpoint_id: str, rows: Sequence[Any]) -> str | None:
     if not rows:
         return f"endpoint {endpoint_id} does not exist any more"
     if rows[0].disabled_at is not None:
@@ -295,7 +295,7 @@ async def _attempts(
     which: sa.ColumnElement[bool],
     *,
     after: bytes,
-) -> Sequence[sa.Row[Any]]:
+) -> Sequence[Any]:
     columns = attempt.c
     found = await connection.execute(
         sa.select(

@@ -21,6 +21,7 @@ from hookline._engine.keys import new_key
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._ports import NewMessage
 from hookline._storage import doctor, migrate
+from hookline._storage.jobs import SqlJobs
 from hookline._storage.postgresql import partitions
 from hookline._storage.schema import (
     HELD,
@@ -38,6 +39,8 @@ from hookline.errors import SessionMismatch, StorageError
 
 DEFAULT_APPLICATION = "default"
 PRUNE_BATCH = 2000
+RELEASE_BATCH = 2000
+"""Held deliveries made due in one transaction."""
 POSTGRES_PORT = 5432
 HALF = 32
 """Where the secret's half of a declaration's digest begins."""
@@ -67,6 +70,13 @@ class SqlStore:
         self._migrates = migrates
         self._retention = retention or Retention()
         self._partitioned = engine.dialect.name == "postgresql"
+        self.jobs = SqlJobs(
+            self._writing,
+            self._reading,
+            self._insert,
+            log_kept_ms=self._retention.attempts_ms,
+            locks_lines=self._partitioned,
+        )
 
     async def start(self, now: int) -> bytes:
         """Check or migrate; return the key of the default application, made when there is none."""
@@ -281,12 +291,7 @@ class SqlStore:
         """Enable an endpoint; make what was held due now and return how many that were."""
         async with self._writing() as connection:
             await self._set_disabled(connection, key, None, None)
-            held = await connection.execute(
-                delivery.update()
-                .where(delivery.c.endpoint_id == key, delivery.c.next_attempt_at == HELD)
-                .values(next_attempt_at=now)
-            )
-            return int(held.rowcount)
+        return await self._release(key, now)
 
     async def disable(self, key: bytes, reason: str, now: int) -> None:
         """Disable an endpoint."""
@@ -453,12 +458,50 @@ class SqlStore:
             left = [(row.endpoint_id, row.line) for row in gone]
             await self._next_in_lines(connection, left, now)
 
+    # replay --------------------------------------------------------------------------------
+
+    async def release_held(self, now: int) -> int:
+        """Make due what is held at enabled endpoints: an `enable` was cut off, or overtaken."""
+        held = sa.select(delivery.c.message_id).where(
+            delivery.c.endpoint_id == endpoint.c.id, delivery.c.next_attempt_at == HELD
+        )
+        async with self._reading() as connection:
+            found = await connection.execute(
+                sa.select(endpoint.c.id).where(endpoint.c.disabled_at.is_(None), held.exists())
+            )
+            left_behind = found.scalars().all()
+        return sum([await self._release(key, now) for key in left_behind])
+
+    async def _release(self, key: bytes, now: int) -> int:
+        """Make what is held due, batch by batch for as long as the endpoint is enabled."""
+        held = delivery.c.endpoint_id == key, delivery.c.next_attempt_at == HELD
+        enabled = endpoint.c.id == key, endpoint.c.disabled_at.is_(None)
+        batch = (
+            sa.select(delivery.c.message_id)
+            .where(*held, sa.select(endpoint.c.id).where(*enabled).exists())
+            .limit(RELEASE_BATCH)
+        )
+        released = 0
+        while True:
+            async with self._writing() as connection:
+                due = await connection.execute(
+                    delivery.update()
+                    .where(*held, delivery.c.message_id.in_(batch))
+                    .values(next_attempt_at=now)
+                )
+            released += due.rowcount
+            if due.rowcount < RELEASE_BATCH:
+                return released
+
+    # retention -----------------------------------------------------------------------------
+
     async def prune(self, now: int) -> None:
         """Remove what has served its time, in small batches that never block sending."""
         async with self._writing() as connection:
             await connection.execute(idempotency.delete().where(idempotency.c.expires_at <= now))
             if self._partitioned:
                 await self._make_partitions(connection, now)
+        await self.jobs.prune(now)
         keep = self._retention
         if keep.attempts_ms:
             await self._prune_attempts(now - keep.attempts_ms)

@@ -24,13 +24,13 @@ def explain(url: sa.URL, error: BaseException) -> str:
 
 
 def name(url: sa.URL) -> str:
-    """Return which database it is, for people: `PostgreSQL db.example:5432/shop`."""
+    """Return which database it is, for people: `PostgreSQL database shop at db.example:5432`."""
     if url.get_backend_name() == "sqlite":
         return f"SQLite {url.database}"
     host = url.host or url.query.get("host") or "localhost"
     where = ",".join(host) if isinstance(host, tuple) else host
     port = f":{url.port}" if url.port else ""
-    return f"PostgreSQL {where}{port}/{url.database or ''}"
+    return f"PostgreSQL database {url.database or '(default)'} at {where}{port}"
 
 
 def _sqlite(error: BaseException) -> str:

@@ -14,6 +14,7 @@ import hookline
 from hookline.cli.doctor import doctor
 from hookline.cli.migrate import migrate
 from hookline.cli.sink import sink
+from hookline.cli.worker import worker
 
 __all__ = ["app", "main"]
 
@@ -45,6 +46,7 @@ def _hookline(
 
 
 app.command()(sink)
+app.command()(worker)
 app.command()(migrate)
 app.command()(doctor)
 

@@ -1,6 +1,6 @@
 """What the commands that open a database share."""
 
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -18,7 +18,7 @@ Database = Annotated[
 ]
 
 
-def opened(command: str, database: str | None, **settings: object) -> "Webhooks":
+def opened(command: str, database: str | None, **settings: Any) -> "Webhooks":
     """Return the façade for a command; settings that cannot be used end it."""
     from hookline import Webhooks  # noqa: PLC0415 - loads the engine
     from hookline.errors import InvalidSettings  # noqa: PLC0415

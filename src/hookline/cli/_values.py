@@ -35,3 +35,14 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def address(text: str, option: str) -> tuple[str, int]:
+    """Return where to listen: `8081` on loopback, `0.0.0.0:8081`, `[::]:8081`."""
+    host, colon, port = text.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") if colon else "127.0.0.1"
+    if not host or not (port.isascii() and port.isdigit() and int(port) <= 65535):  # noqa: PLR2004
+        raise typer.BadParameter(
+            f"{text!r} is no place to listen; write 8081 or 0.0.0.0:8081", param_hint=option
+        )
+    return host, int(port)

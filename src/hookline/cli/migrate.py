@@ -31,12 +31,12 @@ def migrate(
     """
     import asyncio  # noqa: PLC0415
 
-    from hookline.errors import StorageError  # noqa: PLC0415
+    from hookline.errors import HooklineError  # noqa: PLC0415
 
     webhooks = opened("migrate", database)
     try:
         asyncio.run(_check(webhooks) if check else _migrate(webhooks))
-    except (StorageError, OSError) as error:
+    except (HooklineError, OSError) as error:
         fail("migrate", error)
 
 

@@ -1,0 +1,122 @@
+"""`hookline worker`, once its options are read."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from hookline import Webhooks
+from hookline._domain.readiness import Readiness, unreachable
+from hookline._engine import open_files
+from hookline._webhooks_file import read
+from hookline.cli._worker import logs
+from hookline.cli._worker.health import Health
+from hookline.cli._worker.process import database_is_there, deliver, stop_on_signals
+from hookline.cli._worker.supervisor import Supervisor
+from hookline.errors import InvalidSettings, InvalidWebhooksFile
+
+log = logging.getLogger("hookline")
+
+ANSWER = 15.0
+"""Seconds until a look at the readiness that does not come back counts as a no."""
+INTERRUPTED = 130
+"""Exit code after a second Ctrl-C: 128 + SIGINT, as shells have it."""
+
+
+class Options(NamedTuple):
+    """The command's options."""
+
+    processes: int
+    file: str | None
+    health: tuple[str, int] | None
+    log_json: bool
+
+
+def run(webhooks: Webhooks, options: Options) -> int:
+    """Deliver until SIGTERM or Ctrl-C; return the exit code."""
+    logs.set_up(as_json=options.log_json)
+    try:
+        read(Path(options.file or webhooks.settings.webhooks_file))  # wrong: known at once
+        _allow_open_files(webhooks.settings.max_in_flight)
+        return asyncio.run(_run(webhooks, options))
+    except (InvalidWebhooksFile, InvalidSettings, _CannotListen) as error:
+        log.error("%s", error)  # noqa: TRY400 - it says everything
+        return 1
+
+
+async def _run(webhooks: Webhooks, options: Options) -> int:
+    stop = asyncio.Event()
+    supervisor = None
+    if options.processes > 1:
+        supervisor = Supervisor(webhooks, options.processes, options.file, options.log_json)
+
+    def end_at_once() -> None:
+        if supervisor is not None:
+            supervisor.kill()
+        os._exit(INTERRUPTED)
+
+    stop_on_signals(stop, end_at_once)
+    ask = webhooks.readiness if supervisor is None else supervisor.readiness
+    with _health(options.health, ask, stop):
+        if supervisor is None:
+            return min(1, await deliver(webhooks, options.file, stop))
+        if not await database_is_there(webhooks, stop):
+            return 0
+        return await supervisor.run(stop)
+
+
+def _allow_open_files(max_in_flight: int) -> None:
+    before = open_files.raise_limit(max_in_flight)
+    allowed = open_files.limits()
+    if before is not None and allowed is not None:
+        log.info("Raised the limit of open files from %d to %d", before.soft, allowed.soft)
+    needed = open_files.needed(max_in_flight)
+    if allowed is not None and allowed.soft < needed:
+        log.warning(
+            "At most %d open files are allowed, max_in_flight=%d needs %d: raise LimitNOFILE= of "
+            "the unit or --ulimit nofile= of the container, or lower HOOKLINE_MAX_IN_FLIGHT",
+            allowed.soft,
+            max_in_flight,
+            needed,
+        )
+
+
+class _CannotListen(Exception):
+    """The port is taken, or the address not this machine's."""
+
+
+@contextmanager
+def _health(
+    where: tuple[str, int] | None, ask: Callable[[], Awaitable[Readiness]], stop: asyncio.Event
+) -> Iterator[None]:
+    """Serve `/health` and `/ready` meanwhile, when they are wanted."""
+    if where is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    async def look() -> Readiness:
+        return Readiness(share="stopping") if stop.is_set() else await ask()
+
+    def look_from_elsewhere() -> Readiness:
+        future = asyncio.run_coroutine_threadsafe(look(), loop)
+        try:
+            return future.result(ANSWER)
+        except TimeoutError:
+            future.cancel()
+            return unreachable(f"no answer within {ANSWER:g} s")
+
+    try:
+        server = Health(*where, look_from_elsewhere)
+    except OSError as error:
+        host, port = where
+        reason = error.strerror or error
+        raise _CannotListen(f"--health: cannot listen on {host}:{port}: {reason}") from error
+    log.info("Health: %s/health and %s/ready", server.url, server.url)
+    try:
+        yield
+    finally:
+        server.close()
