@@ -40,6 +40,7 @@ class Command:
             env={**clean, "PYTHONWARNINGS": "error", **environment},
         )
         self.lines = []
+        self._silent = False
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -50,6 +51,9 @@ class Command:
                 self.lines.append(line.rstrip("\n"))
                 self._changed.notify_all()
         self.process.stderr.close()
+        with self._changed:
+            self._silent = True
+            self._changed.notify_all()
 
     @property
     def said(self):
@@ -61,9 +65,12 @@ class Command:
     def wait_for(self, text, n=1):
         """Wait until it has said so `n` times; return those lines."""
         with self._changed:
-            enough = self._changed.wait_for(lambda: len(self.containing(text)) >= n, PATIENCE)
-        assert enough, f"waited for {n} × {text!r} in:\n{self.said}"
-        return self.containing(text)
+            self._changed.wait_for(
+                lambda: self._silent or len(self.containing(text)) >= n, PATIENCE
+            )
+        found = self.containing(text)
+        assert len(found) >= n, f"waited for {n} × {text!r} in:\n{self.said}"
+        return found
 
     def ended(self):
         """Wait for its end and return the exit code."""

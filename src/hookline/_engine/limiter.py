@@ -17,6 +17,10 @@ AHEAD = 128
 works on the next batch."""
 
 
+SET_BACK = 5000
+"""Milliseconds a gate's time is ahead of what it can be before the clock is taken for set back."""
+
+
 class _Gate:
     """One endpoint's places and its queue in front of them."""
 
@@ -41,8 +45,9 @@ class _Gate:
         """Return when the rate allows the next request: now or later."""
         if self.target.rate_limit is None:
             return now
-        # Never further ahead than one request may be: the clock may have been set back.
-        self.free_at = min(self.free_at, now + _burst(self.target, share) + self.interval(share))
+        furthest = now + _burst(self.target, share) + self.interval(share)
+        if self.free_at > furthest + SET_BACK:
+            self.free_at = furthest
         return max(now, round(self.free_at - _burst(self.target, share)))
 
     def interval(self, share: Share) -> float:

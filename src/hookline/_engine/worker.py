@@ -193,7 +193,7 @@ class Worker:
             await self._claim(room, now)
         if self._room() > 0 and self._route_at <= now:
             await self._route(self._room(), now)
-        rated = self._limiter.next_due(now)
+        rated = self._limiter.next_due(self._clock.now())
         return min(t for t in (self._claim_at, self._route_at, rated, soon) if t is not None)
 
     def _room(self) -> int:
