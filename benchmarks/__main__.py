@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Do what the arguments say; 1 when a bar does not hold."""
+    """Do what the arguments say; return 1 when a scenario broke. Bars are for people to judge."""
     given, console = arguments(), Console()
     if not console.is_terminal:
         console.width = WIDTH
@@ -59,7 +59,7 @@ def main() -> int:
     report.show(console, rows, profile=given.profile)
     if not given.no_write:
         console.print(f"wrote {report.write(rows)}")
-    return int(any(not held for row in rows for held in row.verdict.values()))
+    return int(any("run" in row.verdict for row in rows))
 
 
 def play(bench: Bench, database: str, names: list[str], rows: list[Row]) -> None:

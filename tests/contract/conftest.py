@@ -195,7 +195,7 @@ def bench(database):
 
 @pytest.fixture
 def fresh_database(request, tmp_path, migrated_file):
-    """Return a context manager that gives a fresh migrated database of a kind, as often as asked."""
+    """Return a context manager giving a fresh migrated database of a kind, as often as asked."""
     numbers = count()
 
     @contextmanager

@@ -212,7 +212,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(worker=st.integers(0, 1), room=st.integers(1, 8))
     def claim(self, worker, room):
-        """Claim: nothing but what is due, and all of it when the claim says that nothing is left."""
+        """Claim: only what is due, and all of it when the claim says that nothing is left."""
         claimed = self.run(self.b.claim(room, queue=self.workers[worker]))
         due = self.due()
         active = {(key, e.key): d for key, e, d in due if not e.disabled}
@@ -233,12 +233,12 @@ class Machine(RuleBasedStateMachine):
                     delivery.state, delivery.lease = "held", None
         later = [
             d.due
-            for m in self.messages.values()
-            for d in m.to.values()
-            if d.state in ("waiting", "leased")
+            for key, m in self.messages.items()
+            for e, d in m.to.items()
+            if d.state in ("waiting", "leased") and (key, e) not in got
         ]
-        if finished and later:
-            assert claimed.next_due == min(later)
+        if finished:
+            assert claimed.next_due == min(later, default=None)
         self.take(worker, claimed.leased)
 
     @precondition(lambda self: any(self.held))

@@ -171,11 +171,9 @@ def partitions(signs: PostgresSigns, *, delivering: bool) -> Finding:
     if signs.stray_days:
         return warning(
             "partitions",
-            "log lines lie in hookline_attempt_rest, which retention never clears",
-            "they were written while their day had no partition (no upkeep ran), or by a machine "
-            "whose clock was wrong. Move them away, then start again: "
-            "CREATE TABLE kept AS SELECT * FROM hookline_attempt_rest; "
-            "TRUNCATE hookline_attempt_rest",
+            "log lines lie in hookline_attempt_rest, outside of the days' partitions",
+            "they were written by a machine whose clock was wrong (NTP?), or while nothing looked "
+            "after the partitions for days. Retention removes them when their time has come",
             signs.stray_days,
         )
     if signs.missing_days:

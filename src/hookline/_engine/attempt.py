@@ -28,6 +28,7 @@ class Flight:
 
     delivery: Leased
     started_at: int
+    lease_until: int
     sent: bool = False
 
 

@@ -45,9 +45,8 @@ class _Gate:
         """Return when the rate allows the next request: now or later."""
         if self.target.rate_limit is None:
             return now
-        furthest = now + _burst(self.target, share) + self.interval(share)
-        if self.free_at > furthest + SET_BACK:
-            self.free_at = furthest
+        if self.free_at > now + 1000 + self.interval(share) + SET_BACK:
+            self.free_at = now
         return max(now, round(self.free_at - _burst(self.target, share)))
 
     def interval(self, share: Share) -> float:

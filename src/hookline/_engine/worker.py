@@ -81,6 +81,7 @@ class Worker:
         self._route_rest = 0
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._returning: set[asyncio.Task[None]] = set()
         self._watched: dict[bytes, set[asyncio.Event]] = defaultdict(set)
         self.lost = 0
 
@@ -203,12 +204,12 @@ class Worker:
         # Whoever wakes the worker during the look sets an earlier time, which must stand.
         self._route_at = NEVER
         try:
-            room_of = self._limiter.room_of
-            routed = await self._queue.route(room, now, now + self._lease_ms, room_of)
+            room_of, lease_until = self._limiter.room_of, now + self._lease_ms
+            routed = await self._queue.route(room, now, lease_until, room_of)
         except BaseException:
             self._route_at = 0
             raise
-        self._launch(routed.leased, routed.circuits)
+        self._launch(routed.leased, routed.circuits, lease_until)
         for message, event_type, endpoints in routed.counts:
             self._observer.routed(message, event_type, endpoints)
             self._notify(message)
@@ -223,12 +224,12 @@ class Worker:
         began, settled = time.monotonic(), self._settled
         self._claim_at = NEVER
         try:
-            room_of = self._limiter.room_of
-            claimed = await self._queue.claim(room, now, now + self._lease_ms, room_of)
+            room_of, lease_until = self._limiter.room_of, now + self._lease_ms
+            claimed = await self._queue.claim(room, now, lease_until, room_of)
         except BaseException:
             self._claim_at = 0
             raise
-        self._launch(claimed.leased, claimed.circuits)
+        self._launch(claimed.leased, claimed.circuits, lease_until)
         self._saturated = claimed.saturated
         due = NEVER if claimed.next_due is None else claimed.next_due
         if claimed.saturated and settled != self._settled:
@@ -237,9 +238,9 @@ class Worker:
         pause = max(self._poll_ms, int((time.monotonic() - began) * 1000 * SWEEP_SHARE))
         self._claim_at = min(self._claim_at, due, now + pause)
 
-    def _launch(self, leased: Iterable[Leased], circuits: Circuits) -> None:
+    def _launch(self, leased: Iterable[Leased], circuits: Circuits, lease_until: int) -> None:
         now = self._clock.now()
-        flights = [Flight(delivery, now) for delivery in leased]
+        flights = [Flight(delivery, now, lease_until) for delivery in leased]
         if flights:
             self._held.update(flights)
             self._send(self._limiter.admit(flights, now, circuits))
@@ -247,21 +248,34 @@ class Worker:
     def _send(self, flights: Iterable[Flight]) -> None:
         """Send what its endpoint allows, as far as there is a place for it."""
         self._ready.extend(flights)
-        free = self._settings.max_in_flight - self._airborne
-        going = [self._ready.popleft() for _ in range(min(free, len(self._ready)))]
-        if not going:
+        if not self._ready:
             return
-        now = self._clock.now()
-        for flight in going:
+        now, most = self._clock.now(), self._settings.max_in_flight
+        going: list[Flight] = []
+        late: list[Flight] = []
+        while self._ready and self._airborne + len(going) < most:
+            flight = self._ready.popleft()
+            if flight.lease_until <= now:
+                # This process slept: somebody else may have sent it meanwhile.
+                late.append(flight)
+                self._ready.extend(self._limiter.landed([flight], now))
+                continue
             flight.started_at, flight.sent = now, True
-        self._airborne += len(going)
-        self._sender.send([prepare(flight, self._settings) for flight in going])
+            going.append(flight)
+        if going:
+            self._airborne += len(going)
+            self._sender.send([prepare(flight, self._settings) for flight in going])
+        if late:
+            task = self._home.create_task(self._give_back(late))
+            self._returning.add(task)
+            task.add_done_callback(self._returning.discard)
 
     async def _give_back(self, flights: list[Flight]) -> None:
         """Return deliveries that were not sent, due at once, their attempts uncounted."""
         if not flights:
             return
         self._held.difference_update(flights)
+        self._landed.set()
         try:
             await self._queue.release([f.delivery for f in flights], self._clock.now())
         except Exception as error:  # noqa: BLE001 - they are due again when their leases end
@@ -373,10 +387,14 @@ class Worker:
             await asyncio.sleep(pause)
             now = self._clock.now()
             old = now - int(pause * 1000)
-            slow = [f.delivery for f in self._held if not f.sent or f.started_at <= old]
+            slow = [
+                f for f in self._held if (f.started_at <= old if f.sent else f.lease_until > now)
+            ]
             if not slow:
                 continue
             try:
-                await self._queue.renew(slow, now + self._lease_ms)
+                await self._queue.renew([f.delivery for f in slow], now + self._lease_ms)
+                for flight in slow:
+                    flight.lease_until = now + self._lease_ms
             except Exception as error:  # noqa: BLE001 - a lost lease is an ordinary result
                 self._observer.trouble("renewing leases", error)

@@ -125,13 +125,14 @@ def _days(connection: sa.Connection, now: int) -> tuple[tuple[str, ...], tuple[s
     """Return which days have no partition of the log, and which days' lines went astray."""
     if not sa.inspect(connection).has_table(REST):
         return (), ()
-    today = datetime.fromtimestamp(now / 1000, UTC)
+    strays = connection.execute(sa.text(f"SELECT id FROM {REST} LIMIT {STRAYS}")).scalars()  # noqa: S608
+    stray = {datetime.fromtimestamp((key.int >> 80) / 1000, UTC).date() for key in strays}
+    today = datetime.fromtimestamp(now / 1000, UTC).date()
     has_table = sa.inspect(connection).has_table
     missing = [
-        f"{day:%Y-%m-%d}"
-        for day in (today + timedelta(days=ahead) for ahead in range(2))
-        if not has_table(f"{partitions.TABLE}_{day:%Y%m%d}")
+        str(day)
+        for day in (today, today + timedelta(days=1))
+        # A day that has rows among the rest stays there.
+        if day not in stray and not has_table(f"{partitions.TABLE}_{day:%Y%m%d}")
     ]
-    strays = connection.execute(sa.text(f"SELECT id FROM {REST} LIMIT {STRAYS}")).scalars()  # noqa: S608
-    days = {datetime.fromtimestamp((key.int >> 80) / 1000, UTC).date() for key in strays}
-    return tuple(missing), tuple(map(str, sorted(days)))
+    return tuple(missing), tuple(map(str, sorted(stray)))

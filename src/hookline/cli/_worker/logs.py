@@ -35,4 +35,6 @@ def set_up(*, as_json: bool) -> None:
     handler.setFormatter(JsonFormatter() if as_json else plain)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("hookline").setLevel(logging.INFO)
+    # The pool's tracebacks while the database is away: the engine says the same in one line.
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)
     logging.captureWarnings(True)

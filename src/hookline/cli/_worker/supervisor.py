@@ -23,8 +23,9 @@ BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds until one that died is started again: the more often in a row, the longer."""
 WELL = 60.0
 """Seconds one must have lived to be started again as if for the first time."""
-GRACE = 30.0
-"""Seconds beyond `stop_timeout` until one that does not stop is killed."""
+GRACE = 75.0
+"""Seconds beyond `stop_timeout` until one that does not stop is killed: a database that hangs may
+keep it for two of its 30 second timeouts."""
 
 
 class Supervisor:
