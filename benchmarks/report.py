@@ -154,7 +154,9 @@ def _position(row: dict[str, Any]) -> tuple[int, int]:
 
 def write_page() -> Path:
     """Write the newest results into the page; return its path."""
-    newest = max(RESULTS.glob("*.json"))
+    newest = max(RESULTS.glob("*.json"), default=None)
+    if newest is None:
+        raise SystemExit(f"no results in {RESULTS}: run `python -m benchmarks` first")
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     table = markdown(newest.stem, json.loads(newest.read_text()))

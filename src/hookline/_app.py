@@ -56,6 +56,7 @@ from hookline.errors import (
     InvalidUrl,
     InvalidWebhooksFile,
     JobNotFound,
+    StorageError,
 )
 
 log = logging.getLogger("hookline")
@@ -363,9 +364,16 @@ class Webhooks:
             if engine.worker.in_flight:
                 log.info("Finishing %d deliveries in flight", engine.worker.in_flight)
             try:
-                home.run(engine.stop()).result()
+                home.run(self._wind_up(engine)).result()
             finally:
                 home.stop()
+
+    async def _wind_up(self, engine: Engine) -> None:
+        try:
+            await self._flush(engine)
+        except StorageError as error:  # declared again at the next start
+            log.warning("What was declared last could not be stored: %s", error)
+        await engine.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -708,8 +716,7 @@ class Webhooks:
         Raises StorageError, saying what to check, when the database is out of reach.
         """
         async with self._beside() as store:
-            if self._url.get_backend_name() != "sqlite":
-                await store.pulse()  # it says best what is wrong with a connection
+            await store.reach()  # it says best what is wrong
             return await store.migrate()
 
     async def schema(self) -> Schema:
@@ -737,15 +744,9 @@ class Webhooks:
 
         Changes nothing. `probe` also connects to every endpoint's host, without sending anything.
         """
-        writes = self._url.get_backend_name() == "sqlite" and self.settings.migrate == "auto"
+        hosts = probe_hosts if probe else None
         async with self._beside() as store:
-            return await doctor.examine(
-                store,
-                self.settings,
-                self._clock.now,
-                migrates=writes or self.settings.migrate == "always",
-                probe=probe_hosts if probe else None,
-            )
+            return await doctor.examine(store, self.settings, self._clock.now, hosts)
 
     @asynccontextmanager
     async def _beside(self) -> AsyncIterator[Store]:

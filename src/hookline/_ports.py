@@ -246,6 +246,10 @@ class Store(Protocol):
 
     # doctor
 
+    async def reach(self) -> None:
+        """Raise StorageError, saying what to check, when the database cannot be opened."""
+        ...
+
     async def pulse(self) -> Pulse:
         """Return the schema's version and who is delivering; StorageError when out of reach."""
         ...

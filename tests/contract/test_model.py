@@ -38,6 +38,8 @@ class Delivery:
     state: str = "waiting"
     lease: int | None = None
     attempts: int = 0
+    logged: str = ""
+    """The state its last attempt left it in."""
 
     def seen(self, now):
         """Return the state people see."""
@@ -276,7 +278,7 @@ class Machine(RuleBasedStateMachine):
     def move(self, delivery, endpoint, verdict):
         """Move a delivery of the model on."""
         states = {"ok": "succeeded", "exhausted": "exhausted", "gone": "held"}
-        delivery.state = states.get(verdict, "waiting")
+        delivery.logged = delivery.state = states.get(verdict, "waiting")
         delivery.due = self.now + (3000 if verdict == "later" else 0)
         if verdict == "gone":
             endpoint.disabled = True
@@ -353,7 +355,10 @@ class Machine(RuleBasedStateMachine):
         for endpoint, delivery in list(message.to.items()):
             if delivery.seen(self.now) in ("pending", "held"):
                 expected += 1
-                delivery.state, delivery.lease = "canceled", None
+                # One that had ended before, and was to be sent again, stays what it was.
+                ended = delivery.logged in ("succeeded", "exhausted")
+                delivery.state = delivery.logged if ended else "canceled"
+                delivery.lease = None
                 if not delivery.attempts:
                     # Never tried, it leaves no trace at this endpoint; old leases of it are lost.
                     message.to[endpoint] = Delivery(0, "gone")
@@ -403,7 +408,6 @@ class Machine(RuleBasedStateMachine):
             for e, d in message.to.items()
             if d.state != "gone"
         }
-        # A canceled delivery that was tried shows how it stood; the log alone remembers it.
         assert seen == expected
 
     def teardown(self):

@@ -335,6 +335,29 @@ async def test_cancel_what_waits(bench):
         assert (await b.claim()).leased == []
 
 
+async def test_cancel_what_its_receiver_held(bench):
+    """A delivery that its receiver's 410 held is canceled too, and says so."""
+    async with bench as b:
+        await b.declare("one")
+        [message] = await b.publish()
+        gone = Decision.held("HTTP 410", disable_endpoint="gone")
+        await b.settle((await b.route()).leased, Outcome(410, Failure.STATUS), gone)
+        assert await b.store.cancel(message, b.now) == 1
+        assert await b.states(message) == {"one": ("canceled", 1)}
+
+
+async def test_cancel_of_a_manual_attempt(bench):
+    """Canceling a manual attempt of something that had succeeded leaves it succeeded."""
+    async with bench as b:
+        [key] = await b.declare("one")
+        [message] = await b.publish()
+        await b.settle((await b.route()).leased)
+        await b.store.resend(message, key, b.now)
+        assert await b.store.cancel(message, b.now) == 1
+        assert await b.states(message) == {"one": ("succeeded", 1)}
+        assert (await b.claim()).leased == []
+
+
 async def test_cancel_takes_an_expired_lease(bench):
     """A lease that ran out does not protect a delivery from being canceled."""
     async with bench as b:

@@ -150,13 +150,6 @@ def publish(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def postgres_url(postgres):
-    """A migrated PostgreSQL database for this test alone."""
-    with postgres.fresh() as url:
-        yield url
-
-
-@pytest.fixture
 def server():
     """A PostgreSQL server that the test may kill."""
     server = Server().start()
@@ -385,6 +378,20 @@ def test_one_that_dies_is_started_again(run, postgres_url, publish, receiver):
     worker.wait_for("Webhook sent successfully", n=20)
     worker.stop()
     assert numbers(receiver) == dict.fromkeys(range(20), 1)
+
+
+def test_one_that_falls_silent_is_named(run, postgres_url):
+    """A process that hangs is not ready once its heartbeats stay out, and is when it goes on."""
+    worker = run("worker", "--database", postgres_url, "--processes", 2, "--health", 0)
+    worker.wait_until_ready()
+    silent, _ = worker.pids()
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        worker.wait_until_missing("heartbeats", f"pid {silent} was silent for ")
+    finally:
+        os.kill(silent, signal.SIGCONT)
+    worker.wait_until_ready()
+    worker.stop()
 
 
 def test_a_process_that_was_asked_to_end_is_replaced(run, postgres_url):

@@ -42,12 +42,12 @@ def _short(milliseconds: float) -> str:
     return f"{milliseconds:.1f} ms" if milliseconds < 10 else span(milliseconds)  # noqa: PLR2004
 
 
-def schema(vitals: Vitals, *, migrates: bool) -> Finding:
-    """Judge the schema's version. `migrates`: a start brings it up to date by itself."""
+def schema(vitals: Vitals, migrated: bool) -> Finding:
+    """Judge the schema's version. `migrated`: a start brings it up to date by itself."""
     found = vitals.pulse.schema
     if found.current:
         return ok("schema", str(found))
-    if migrates and not found.ahead:
+    if migrated and not found.ahead:
         return warning("schema", str(found), "the next start migrates it, or: hookline migrate")
     return problem("schema", str(found), found.remedy)
 

@@ -23,13 +23,14 @@ Probe = Callable[[Iterable[str]], Awaitable[Mapping[str, str]]]
 """Connects to the hosts of URLs; returns, by address, why those that failed did."""
 
 
+def migrates(settings: "Settings") -> bool:
+    """Return whether a start brings the schema up to date by itself."""
+    local = settings.database.startswith("sqlite")
+    return settings.migrate == "always" or (settings.migrate == "auto" and local)
+
+
 async def examine(
-    store: Store,
-    settings: "Settings",
-    now: Callable[[], int],
-    *,
-    migrates: bool,
-    probe: Probe | None,
+    store: Store, settings: "Settings", now: Callable[[], int], probe: Probe | None
 ) -> list[Finding]:
     """Return the result of every check that can be made."""
     findings = [_open_files(settings.max_in_flight)]
@@ -40,7 +41,7 @@ async def examine(
         return [_unreachable(str(error)), *findings]
     except TimeoutError:
         return [_unreachable(f"no answer to all questions within {PATIENCE:g} s"), *findings]
-    findings = [*_database(vitals, migrates=migrates), *findings]
+    findings = [*_database(vitals, migrates(settings)), *findings]
     if vitals.pulse.schema.current:
         findings += checks_delivery.delivery(vitals)
         if probe is not None:
@@ -48,8 +49,8 @@ async def examine(
     return findings
 
 
-def _database(vitals: Vitals, *, migrates: bool) -> list[Finding]:
-    findings = [checks_database.reach(vitals), checks_database.schema(vitals, migrates=migrates)]
+def _database(vitals: Vitals, migrated: bool) -> list[Finding]:
+    findings = [checks_database.reach(vitals), checks_database.schema(vitals, migrated)]
     if vitals.postgres is not None:
         delivering = vitals.pulse.delivering
         findings += checks_database.postgres(vitals.postgres, delivering=delivering)

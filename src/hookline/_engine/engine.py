@@ -58,7 +58,7 @@ class Engine:
         self.home = asyncio.get_running_loop()
         try:
             # The driver first: it says most plainly why a database cannot be opened.
-            await self.queue.start(self.worker.wake)
+            await self.queue.start(self.worker.wake_due)
             self.app = await self.store.start(self.clock.now())
         except BaseException:
             await self.queue.stop()
@@ -88,17 +88,17 @@ class Engine:
             await self.store.stop()
 
     def ring(self) -> None:
-        """Wake the worker, from any thread."""
+        """Say that something was published, from any thread: the workers look."""
         if not self.home.is_closed():
-            self.home.call_soon_threadsafe(self._ring)
+            self.home.call_soon_threadsafe(self._ring, self.worker.wake)
 
     def ring_due(self) -> None:
-        """Wake the worker for deliveries that were made due, from any thread."""
+        """Say that deliveries were made due, from any thread."""
         if not self.home.is_closed():
-            self.home.call_soon_threadsafe(self.worker.wake_due)
+            self.home.call_soon_threadsafe(self._ring, self.worker.wake_due)
 
-    def _ring(self) -> None:
-        self.worker.wake()
+    def _ring(self, wake: Callable[[], None]) -> None:
+        wake()
         task = self.home.create_task(self.queue.announce())
         self._announcing.add(task)
         task.add_done_callback(self._announcing.discard)

@@ -73,16 +73,26 @@ class Limiter:
         self.share = Share(0, 1)
         self._gates: dict[bytes, _Gate] = {}
         self._rated: set[bytes] = set()
+        self._back: list[Flight] = []
 
     def room_of(self, target: Target) -> int:
         """Return how many more deliveries of an endpoint this worker can take."""
         gate = self._gates.get(target.key)
         held = gate.flying + len(gate.waiting) if gate is not None else 0
-        ahead = AHEAD
-        if target.rate_limit is not None:  # no more than a few seconds' worth
-            ahead = min(AHEAD, max(1, int(5 * target.rate_limit / self.share.workers)))
         own = self.share.of(target.concurrency, target.key)
-        return own + ahead - held if own else 0
+        return own + self._ahead(target) - held if own else 0
+
+    def _ahead(self, target: Target) -> int:
+        """Return how many may wait at a gate: what waits here, no other worker can send."""
+        workers = self.share.workers
+        if target.rate_limit is not None:  # a few seconds' worth
+            return min(AHEAD // workers, max(1, int(5 * target.rate_limit / workers)))
+        return max(1, AHEAD // workers)
+
+    def take_back(self) -> list[Flight]:
+        """Return the flights to give back to the database: nothing lets them pass here."""
+        back, self._back = self._back, []
+        return back
 
     def admit(self, flights: Iterable[Flight], now: int, circuits: Circuits) -> list[Flight]:
         """Queue flights at their gates; return those that may go at once."""
@@ -118,26 +128,31 @@ class Limiter:
         return min(times, default=None)
 
     def rebalance(self, share: Share, now: int) -> list[Flight]:
-        """Take over a new share of the limits; return the flights that may go now."""
-        self.share = share
-        return [f for gate in list(self._gates.values()) for f in self._pass(gate, now)]
+        """Take over a new share of the limits; return the flights that may go now.
 
-    def judged(
-        self, key: bytes, circuit: Circuit | None, now: int
-    ) -> tuple[list[Flight], list[Flight]]:
-        """Note an endpoint's health; return the flights that may go, and those to give back.
+        What waits beyond a smaller share is for the others.
+        """
+        self.share = share
+        gates = list(self._gates.values())
+        for gate in gates:
+            while len(gate.waiting) > self._ahead(gate.target):
+                self._back.append(gate.waiting.pop())
+        return [f for gate in gates for f in self._pass(gate, now)]
+
+    def judged(self, key: bytes, circuit: Circuit | None, now: int) -> list[Flight]:
+        """Note an endpoint's health; return the flights that may go.
 
         What waits in front of a circuit that is not closed, or of a receiver that asked for a
         pause, goes back to the database: waiting is not failing.
         """
         gate = self._gates.get(key)
         if gate is None:
-            return [], []
+            return []
         gate.circuit = circuit
-        shut = circuit is not None and circuit.state is not CircuitState.CLOSED
-        if shut or (circuit is not None and circuit.blocked_until > now):
-            return [], self._empty(gate)
-        return self._pass(gate, now), []
+        if circuit is not None and circuit.state is not CircuitState.CLOSED:
+            self._back += self._empty(gate)
+            return []
+        return self._pass(gate, now)
 
     def empty(self) -> list[Flight]:
         """Return everything that waits: the worker stops."""
@@ -150,9 +165,12 @@ class Limiter:
         return waiting
 
     def _pass(self, gate: _Gate, now: int) -> list[Flight]:
-        """Let through what the places and the rate allow."""
-        going = []
+        """Let through what the places and the rate allow; give back where there is no place."""
+        going: list[Flight] = []
         places = gate.places(self.share, now)
+        if places == 0:
+            self._back += self._empty(gate)
+            return going
         while gate.waiting and gate.flying < places and gate.next_at(self.share, now) <= now:
             gate.count(self.share, now)
             gate.flying += 1

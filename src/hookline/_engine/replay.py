@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hookline._domain import ids
-from hookline._domain.replay import Job, Selection
+from hookline._domain.replay import Job, JobState, Selection
 from hookline._ports import Clock, Jobs, Observer
 from hookline._settings import Settings
-from hookline.errors import DeliveryTimeout, StorageError
+from hookline.errors import DeliveryTimeout
 
 REST = 1.0
 """After a step, wait this many times its duration: the database has other work to do."""
@@ -99,9 +99,8 @@ class Replayer:
             return
         try:
             made_due = await self._jobs.step(leased, now)
-        except StorageError:
-            raise  # the step is due again when its lease ends
-        except Exception as error:  # noqa: BLE001 - the others go on
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # Nothing the database did: it would be the same next time, and the other jobs wait.
             self._observer.trouble(f"replaying {ids.encode(ids.JOB, leased.key)}", error)
             await self._jobs.fail(leased, f"{type(error).__name__}: {error}", now)
             made_due = 0
@@ -154,8 +153,12 @@ class Replayer:
                     if job is None or job.state.final:
                         return job
         except TimeoutError:
-            far = "" if job is None else f", {job.done:,} of {job.total:,} made due"
             name = ids.encode(ids.JOB, key)
-            raise DeliveryTimeout(
-                f"{name}: not finished within {timeout:g} s{far}; it goes on in the background"
-            ) from None
+            raise DeliveryTimeout(_unfinished(name, timeout, job)) from None
+
+
+def _unfinished(name: str, timeout: float, job: Job | None) -> str:
+    if job is None or job.state is JobState.QUEUED:
+        return f"{name}: not begun within {timeout:g} s; is a worker running?"
+    far = f"{job.done:,} of {job.total:,} made due"
+    return f"{name}: not finished within {timeout:g} s, {far}; it goes on in the background"

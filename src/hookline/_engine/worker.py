@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
 
 from hookline._engine.attempt import Flight, conclude, prepare
 from hookline._engine.batcher import Batcher
@@ -36,6 +37,8 @@ SWEEP_SHARE = 20
 """An empty look over all endpoints is repeated after this many times its own duration at least."""
 BEAT_INTERVAL = 2.0
 """Seconds between signs of life; one that joins waits for one, so that all know their share."""
+FAREWELL = 5.0
+"""Seconds a stopping worker spends on telling a database that does not answer."""
 NEVER = 1 << 62
 BACKOFF = (100, 200, 500, 1000, 2000, 5000)
 """Milliseconds between tries while the database is away."""
@@ -81,7 +84,7 @@ class Worker:
         self._route_rest = 0
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._returning: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
         self._watched: dict[bytes, set[asyncio.Event]] = defaultdict(set)
         self.lost = 0
 
@@ -101,9 +104,12 @@ class Worker:
         self._wake.set()
 
     def wake_due(self) -> None:
-        """Look for due deliveries now: some became due by other means than time."""
+        """Look for everything now: deliveries became due by other means than time.
+
+        Also what another process wants to say: it does not say what it did.
+        """
         self._claim_at = 0
-        self._wake.set()
+        self.wake()
 
     def watch(self, message: bytes, signal: asyncio.Event) -> Callable[[], None]:
         """Set `signal` whenever something of the message was routed or settled here."""
@@ -135,6 +141,7 @@ class Worker:
         self._stopping = True
         self._wake.set()
         if not self._tasks:
+            self._sender.stop()  # it was started when the start failed half way
             return
         run, *others = self._tasks
         self._tasks = []
@@ -154,8 +161,10 @@ class Worker:
         self._sender.stop()
         await self._settler.drain()
         await self._give_back(list(self._held))
+        await asyncio.gather(*self._errands)
         try:
-            await self._queue.leave(self._key)
+            async with asyncio.timeout(FAREWELL):
+                await self._queue.leave(self._key)
         except Exception as error:  # noqa: BLE001 - the others notice by its silence
             self._observer.trouble("leaving", error)
 
@@ -215,6 +224,7 @@ class Worker:
             self._notify(message)
         if routed.waiting:
             self._claim_at = now
+            self._later(self._queue.announce())  # others may have room for what is due
         # Routing ahead of what can be sent only costs: others get their turn meanwhile.
         self._route_rest = now + (ROUTE_PAUSE if routed.waiting and not routed.leased else 0)
         due = NEVER if routed.next_due is None else max(routed.next_due, self._route_rest)
@@ -248,16 +258,14 @@ class Worker:
     def _send(self, flights: Iterable[Flight]) -> None:
         """Send what its endpoint allows, as far as there is a place for it."""
         self._ready.extend(flights)
-        if not self._ready:
-            return
         now, most = self._clock.now(), self._settings.max_in_flight
         going: list[Flight] = []
-        late: list[Flight] = []
+        back = self._limiter.take_back()
         while self._ready and self._airborne + len(going) < most:
             flight = self._ready.popleft()
             if flight.lease_until <= now:
                 # This process slept: somebody else may have sent it meanwhile.
-                late.append(flight)
+                back.append(flight)
                 self._ready.extend(self._limiter.landed([flight], now))
                 continue
             flight.started_at, flight.sent = now, True
@@ -265,10 +273,14 @@ class Worker:
         if going:
             self._airborne += len(going)
             self._sender.send([prepare(flight, self._settings) for flight in going])
-        if late:
-            task = self._home.create_task(self._give_back(late))
-            self._returning.add(task)
-            task.add_done_callback(self._returning.discard)
+        back += self._limiter.take_back()
+        if back:
+            self._later(self._give_back(back))
+
+    def _later(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._home.create_task(coroutine)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
     async def _give_back(self, flights: list[Flight]) -> None:
         """Return deliveries that were not sent, due at once, their attempts uncounted."""
@@ -277,7 +289,8 @@ class Worker:
         self._held.difference_update(flights)
         self._landed.set()
         try:
-            await self._queue.release([f.delivery for f in flights], self._clock.now())
+            async with asyncio.timeout(FAREWELL if self._stopping else None):
+                await self._queue.release([f.delivery for f in flights], self._clock.now())
         except Exception as error:  # noqa: BLE001 - they are due again when their leases end
             self._observer.trouble("giving deliveries back", error)
 
@@ -305,7 +318,7 @@ class Worker:
         self._held.difference_update(flight for flight, _ in batch)
         for settlement, ours in zip(settlements, settled.kept, strict=True):
             self._report(settlement, ours=ours)
-        await self._heed(settlements, settled)
+        self._heed(settlements, settled)
         self._settled += 1
         if self._saturated:
             self._claim_at = 0
@@ -336,16 +349,13 @@ class Worker:
             self._observer.disabled(settlement.delivery.target, decision.disable_endpoint)
         self._notify(settlement.delivery.message)
 
-    async def _heed(self, settlements: list[Settlement], settled: Settled) -> None:
+    def _heed(self, settlements: list[Settlement], settled: Settled) -> None:
         """Act on what the batch said about endpoints in trouble."""
         if not settled.health:
             return
         targets = {s.delivery.target.key: s.delivery.target for s in settlements}
-        back: list[Flight] = []
         for key, health in settled.health.items():
-            go, away = self._limiter.judged(key, health.circuit, self._clock.now())
-            self._send(go)
-            back += away
+            self._send(self._limiter.judged(key, health.circuit, self._clock.now()))
             # What waits behind a circuit is due when it lets something through again.
             opens_at = health.circuit.blocked_until if health.circuit is not None else 0
             self._claim_at = min(self._claim_at, opens_at)
@@ -353,7 +363,6 @@ class Worker:
                 self._observer.failing(targets[key], health.warning)
             if health.disable is not None:
                 self._observer.disabled(targets[key], health.disable)
-        await self._give_back(back)
 
     def _notify(self, message: bytes) -> None:
         for signal in self._watched.get(message, ()):

@@ -6,6 +6,7 @@ from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Target
 from hookline._ports import Settlement
+from hookline.errors import HooklineError
 
 log = logging.getLogger("hookline")
 
@@ -73,7 +74,10 @@ class LogObserver:
 
     def trouble(self, what: str, error: BaseException) -> None:
         """Log trouble the engine survives."""
-        log.error("Trouble while %s, trying again: %s: %s", what, type(error).__name__, error)
+        said = (
+            str(error) if isinstance(error, HooklineError) else f"{type(error).__name__}: {error}"
+        )
+        log.error("Trouble while %s, trying again: %s", what, said)
 
 
 def _fields(settlement: Settlement) -> dict[str, object]:

@@ -4,6 +4,7 @@ Why a thread: libcurl lets go of the GIL while it works, and half of the cost of
 an event loop is the hand-over per request. See docs/explanation/decisions/0002.
 """
 
+import logging
 import os
 import ssl
 import threading
@@ -17,6 +18,8 @@ import pycurl
 from hookline._domain.delivery import Failure, Outcome, Timings
 from hookline._ports import Request, Results
 from hookline._sending.poller import new_poller
+
+log = logging.getLogger("hookline")
 
 MAX_KEPT_CONNECTIONS = 1024
 MAX_HEADERS = 64
@@ -193,16 +196,21 @@ class CurlSender:
 
     def _main(self, on_results: Callable[[Results], None]) -> None:
         loop = _Loop(self._wake_read, self._limit)
-        try:
-            while not self._stopping:
+        while not self._stopping:
+            try:
                 loop.wait()
                 self._awake = False
                 results = loop.add(self._inbox)
                 results += loop.finished()
-                if results:
-                    on_results(results)
-        finally:
-            loop.close()
+            except Exception as error:
+                # Nobody may wait for an outcome that never comes: all in flight fail.
+                log.exception("The sender failed; what was in flight is tried again")
+                results = loop.abandon(f"internal error: {type(error).__name__}: {error}")
+                loop.close()
+                loop = _Loop(self._wake_read, self._limit)
+            if results:
+                on_results(results)
+        loop.close()
 
 
 class _Loop:
@@ -284,6 +292,11 @@ class _Loop:
         else:
             curl.close()
         return result
+
+    def abandon(self, detail: str) -> list[tuple[Any, Outcome]]:
+        """Return an outcome for everything in flight: it failed here, not at its receiver."""
+        outcome = Outcome(failure=Failure.OTHER, detail=detail[:200])
+        return [(handle.tag, outcome) for handle in self._busy.values()]
 
     def close(self) -> None:
         """Drop everything."""

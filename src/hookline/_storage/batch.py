@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hookline._domain.breaker import Circuit, CircuitState
@@ -23,6 +23,11 @@ FAIR_SHARE = 4
 def new_lease() -> int:
     """Return a claim's own number: never 0, never used before, so no row can be mistaken."""
     return secrets.randbits(62) + 1
+
+
+def narrowed(target: Target, admitted: int) -> Target:
+    """Return an endpoint as it is while its circuit admits only so many in flight."""
+    return replace(target, concurrency=min(admitted, target.concurrency))
 
 
 @dataclass(slots=True)
@@ -102,9 +107,12 @@ class RouteBatch:
                 admitted = circuit.admits(self.now)
                 # A circuit that is not closed is probed by a claim, which is exclusive.
                 probe = circuit.state is not CircuitState.CLOSED
-                left = 0 if probe else left if admitted is None else min(left, admitted)
+                left = 0 if probe else self._within(target, admitted, left)
         self._rooms[target.key] = left - 1
         return left > 0
+
+    def _within(self, target: Target, admitted: int | None, room: int) -> int:
+        return room if admitted is None else min(admitted, self.room_of(narrowed(target, admitted)))
 
 
 @dataclass(slots=True)
@@ -150,8 +158,9 @@ class ClaimBatch:
             return 0
         if circuit.state is not CircuitState.CLOSED:
             return 1  # the probe
-        most = share if admitted is None else min(share, admitted)
-        return self._within(most, target)
+        if admitted is None:
+            return self._within(share, target)
+        return self._within(min(share, admitted), narrowed(target, admitted))
 
     def _within(self, share: int, target: Target) -> int:
         room = self.room_of(target)

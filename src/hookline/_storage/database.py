@@ -1,5 +1,6 @@
 """From a database URL to the store and queue that work on it."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from hookline._storage.sqlite.queue import SqliteQueue
 from hookline._storage.store import Retention, SqlStore
 from hookline.errors import InvalidSettings
 
+_POSTGRES = re.compile(r"^postgres://")  # as some hosting companies write it
 DAY = 24 * 3600 * 1000
 
 
@@ -25,7 +27,7 @@ class Database(NamedTuple):
 def parse_url(text: str) -> sa.URL:
     """Return a database URL made absolute, or raise InvalidSettings with what was expected."""
     try:
-        url = sa.make_url(text)
+        url = sa.make_url(_POSTGRES.sub("postgresql://", text))
     except (sa.exc.ArgumentError, ValueError):
         # Not shown: what cannot be parsed cannot be freed of its password either.
         raise InvalidSettings(

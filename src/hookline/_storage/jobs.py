@@ -6,8 +6,8 @@ ended. Whatever happens between two steps, the next one begins after the last th
 """
 
 import secrets
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,18 +42,19 @@ class SqlJobs:
         insert: Callable[[sa.Table], Any],
         *,
         log_kept_ms: int,
-        locks_lines: bool,
     ) -> None:
-        """`insert` gives the dialect's INSERT; `log_kept_ms`: how long the log is kept, 0 for ever.
-
-        `locks_lines`: whether the lines of ordered endpoints need a lock, as several may write.
-        """
+        """`insert` gives the dialect's INSERT; the log is kept for `log_kept_ms`, 0 for ever."""
         self._writing = writing
         self._reading = reading
         self._insert = insert
         self._log_kept_ms = log_kept_ms
-        self._locks_lines = locks_lines
         self._audiences = replay.Audiences()
+
+    @asynccontextmanager
+    async def _walking(self, transaction: Transaction) -> AsyncIterator[AsyncConnection]:
+        async with transaction() as connection:
+            await replay.along_indexes(connection)
+            yield connection
 
     # what people see -----------------------------------------------------------------------
 
@@ -62,7 +63,7 @@ class SqlJobs:
         fence, total = new_key(now), 0
         cursor: Cursor | None = None
         while True:
-            async with self._reading() as connection:
+            async with self._walking(self._reading) as connection:
                 await self._check_message(connection, app, selection)
                 f = await self._frame(connection, app, selection, fence, now)
                 cursor = cursor or f.start
@@ -195,7 +196,7 @@ class SqlJobs:
 
     async def step(self, leased: LeasedJob, now: int) -> int | None:
         """Count one page, or make due what it selects; None when the lease was lost."""
-        async with self._reading() as connection:
+        async with self._walking(self._reading) as connection:
             f = await self._frame(connection, leased.app, leased.selection, leased.key, now)
             if f.audience.refusal is None and f.start is not None:
                 at = Cursor(Walk(leased.walk), *leased.after)
@@ -239,14 +240,10 @@ class SqlJobs:
         chosen: list[replay.Chosen],
         now: int,
     ) -> int | None:
-        async with self._writing() as connection:
+        async with self._walking(self._writing) as connection:
             if not await _still_ours(connection, leased):
                 return None
-            if self._locks_lines:
-                for key in replay.ordered_endpoints(chosen):
-                    # The hot path's own lock: nobody joins or leaves these lines meanwhile.
-                    number = int.from_bytes(key[8:], signed=True)
-                    await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+            await replay.lock_lines(connection, chosen)
             again = [each.candidate for each in chosen]
             chosen = await replay.judge(connection, f, again, now, locked=True)
             await replay.make_due(connection, self._insert(delivery), chosen, now)

@@ -12,7 +12,7 @@ as they are then: once when it is found, and again in the transaction that makes
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -37,16 +37,26 @@ from hookline._storage.schema import (
     outbox,
 )
 
+SCAN = 2000
+"""Rows that a page reads of an index, at most; of each of its endpoints in the log."""
 PAGE = 500
-"""Rows read and deliveries made due in one step, at most."""
-PAGE_ENDPOINTS = 50
-"""Endpoints whose log is looked at in one step, at most: most have nothing to tell."""
+"""Candidates on one page, and so deliveries made due in one step, at most."""
+PAGE_ENDPOINTS = 10
+"""Endpoints whose log a page looks at, at most."""
 SKEW = 3_600_000
 """Milliseconds by which the clocks of two machines may differ: an attempt made on one may seem that
 much older than its message, or than the attempt before it."""
 MOST_CACHED = 1000
 """Applications whose endpoints are kept in memory."""
 START, END = bytes(16), b"\xff" * 16
+RELEASED = 1024
+"""Held deliveries that `release` makes due, at most."""
+_ALONG_INDEXES = sa.select(
+    *(
+        sa.func.set_config(name, "off", sa.true())
+        for name in ("enable_seqscan", "enable_bitmapscan", "jit")
+    )
+)
 
 
 class Walk(IntEnum):
@@ -135,6 +145,16 @@ class Frame:
         """Whether the selection takes the event type."""
         types = self.selection.event_types
         return not types or matches(types, event_type)
+
+
+async def along_indexes(connection: AsyncConnection) -> None:
+    """Have PostgreSQL walk indexes only until the transaction ends.
+
+    Statistics of a queue and of today's log are out of date as soon as they are made: a plan that
+    was right for a small table must not read a large one.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(_ALONG_INDEXES)
 
 
 def first_key(at: int) -> bytes:
@@ -231,7 +251,7 @@ def _refusal(endpoint_id: str, rows: Sequence[Any]) -> str | None:
 
 
 async def page(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
-    """Return the page after the cursor; it reads `PAGE` rows at most."""
+    """Return the page after the cursor."""
     if cursor.walk is Walk.LIVE:
         return await _live_page(connection, f, cursor)
     if cursor.walk is Walk.MISSING:
@@ -241,97 +261,126 @@ async def page(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
     return await _log_page(connection, f, cursor)
 
 
+async def _part(
+    connection: AsyncConnection,
+    keys: Sequence[sa.Column[Any]],
+    others: Sequence[sa.Column[Any]],
+    where: Sequence[sa.ColumnElement[bool]],
+    keep: Callable[[Any], Sequence[sa.ColumnElement[bool]]],
+    most: int = PAGE,
+) -> tuple[Sequence[Any], Any]:
+    """Return what to keep of the next `SCAN` rows, in the order of their keys; `most` at most.
+
+    And the keys of the row at which this ended, None when there were no more rows.
+    """
+    part = sa.select(*keys, *others).where(*where).order_by(*keys).limit(SCAN).subquery()
+    order = [part.c[key.name] for key in keys]
+    kept = sa.select(part).where(*keep(part.c)).order_by(*order).limit(most)
+    rows = (await connection.execute(kept)).all()
+    if len(rows) == most:
+        return rows, rows[-1]
+    last = sa.select(*keys).where(*where).order_by(*keys).offset(SCAN - 1).limit(1)
+    return rows, (await connection.execute(last)).first()
+
+
 async def _live_page(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
-    pair = sa.tuple_(delivery.c.message_id, delivery.c.endpoint_id)
-    after = max((cursor.first, cursor.second), (f.low, START))
-    found = await connection.execute(
-        sa.select(delivery.c.message_id, delivery.c.endpoint_id)
-        .where(pair > sa.tuple_(*after, types=[Key, Key]), delivery.c.message_id < f.high)
-        .order_by(delivery.c.message_id, delivery.c.endpoint_id)
-        .limit(PAGE)
+    """Read the live queue."""
+    columns, one = delivery.c, f.audience.keys if len(f.audience.keys) == 1 else None
+    held_only = f.selection.live == {DeliveryState.HELD}
+
+    def keep(part: Any) -> list[sa.ColumnElement[bool]]:
+        mine = [part.endpoint_id == one[0]] if one else []
+        return [*mine, part.next_attempt_at == HELD] if held_only else mine
+
+    after = sa.tuple_(*max((cursor.first, cursor.second), (f.low, START)), types=[Key, Key])
+    rows, end = await _part(
+        connection,
+        [columns.message_id, columns.endpoint_id],
+        [columns.next_attempt_at],
+        [
+            sa.tuple_(columns.message_id, columns.endpoint_id) > after,
+            columns.message_id < f.high,
+        ],
+        keep,
     )
-    rows = [Cursor(Walk.LIVE, *row) for row in found]
-    candidates = [Candidate(at, *at[1:]) for at in rows if at.second in f.audience.targets]
-    return Page(candidates, rows[-1] if len(rows) == PAGE else f.after(Walk.LIVE))
+    places = [Cursor(Walk.LIVE, row.message_id, row.endpoint_id) for row in rows]
+    candidates = [Candidate(at, *at[1:]) for at in places if at.second in f.audience.targets]
+    if end is None:
+        return Page(candidates, f.after(Walk.LIVE))
+    return Page(candidates, Cursor(Walk.LIVE, end.message_id, end.endpoint_id))
 
 
 async def _log_page(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
-    """Read the log endpoint by endpoint, in the order of its index."""
+    """Read the log of one endpoint after the other."""
     begin = first_key(ids.milliseconds(f.low) - SKEW)
-    keys, candidates, left = f.audience.keys, [], PAGE
-    first = bisect_left(keys, cursor.first)
+    keys, first = f.audience.keys, bisect_left(f.audience.keys, cursor.first)
+    candidates: list[Candidate] = []
     for key in keys[first : first + PAGE_ENDPOINTS]:
         after = max(begin, cursor.second if key == cursor.first else START)
-        rows = await _attempts(connection, f, left, attempt.c.endpoint_id == key, after=after)
+        where = attempt.c.endpoint_id == key, attempt.c.id > after
+        rows, end = await _attempts(connection, f, where, PAGE - len(candidates))
         candidates += [
             Candidate(Cursor(Walk.LOG, key, row.id), row.message_id, key, row.number)
             for row in rows
-            if row.state in f.selection.final and f.low <= row.message_id < f.high
         ]
-        left -= len(rows)
-        if left == 0:
-            return Page(candidates, Cursor(Walk.LOG, key, rows[-1].id))
-    more = first + PAGE_ENDPOINTS < len(keys)
-    end = Cursor(Walk.LOG, keys[first + PAGE_ENDPOINTS], START) if more else f.after(Walk.LOG)
-    return Page(candidates, end)
+        if end is not None:
+            return Page(candidates, Cursor(Walk.LOG, key, end.id))
+    if first + PAGE_ENDPOINTS < len(keys):
+        return Page(candidates, Cursor(Walk.LOG, keys[first + PAGE_ENDPOINTS], START))
+    return Page(candidates, f.after(Walk.LOG))
 
 
 async def _log_page_of_message(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
-    mine = attempt.c.message_id == f.message
-    rows = await _attempts(connection, f, PAGE, mine, after=cursor.second)
+    """Read the log of the one message."""
+    where = attempt.c.message_id == f.message, attempt.c.id > cursor.second
+    rows, end = await _attempts(connection, f, where, PAGE)
     candidates = [
         Candidate(Cursor(Walk.LOG, START, row.id), row.message_id, row.endpoint_id, row.number)
         for row in rows
-        if row.state in f.selection.final and row.endpoint_id in f.audience.targets
+        if row.endpoint_id in f.audience.targets
     ]
-    last = Cursor(Walk.LOG, START, rows[-1].id) if len(rows) == PAGE else f.after(Walk.LOG)
-    return Page(candidates, last)
+    return Page(candidates, Cursor(Walk.LOG, START, end.id) if end else f.after(Walk.LOG))
 
 
 async def _attempts(
-    connection: AsyncConnection,
-    f: Frame,
-    most: int,
-    which: sa.ColumnElement[bool],
-    *,
-    after: bytes,
-) -> Sequence[Any]:
-    columns = attempt.c
-    found = await connection.execute(
-        sa.select(
-            columns.id, columns.message_id, columns.endpoint_id, columns.number, columns.state
-        )
-        .where(which, columns.id > after, columns.id < f.fence)
-        .order_by(columns.id)
-        .limit(most)
+    connection: AsyncConnection, f: Frame, where: Sequence[sa.ColumnElement[bool]], most: int
+) -> tuple[Sequence[Any], Any]:
+    columns, states = attempt.c, sorted(f.selection.final)
+    return await _part(
+        connection,
+        [columns.id],
+        [columns.message_id, columns.endpoint_id, columns.number, columns.state],
+        [*where, columns.id < f.fence],
+        lambda part: [
+            part.state.in_(states),
+            part.message_id >= f.low,
+            part.message_id < f.high,
+        ],
+        most,
     )
-    return found.all()
 
 
 async def _missing_page(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
     """Read the messages; each is a candidate for every endpoint that wants it."""
-    low = max(f.low, f.log_begins, cursor.first)
-    found = await connection.execute(
-        sa.select(message.c.id, message.c.app_id, message.c.event_type)
-        .where(message.c.id >= low, message.c.id < f.high)
-        .order_by(message.c.id)
-        .limit(PAGE)
+    columns = message.c
+    rows, end = await _part(
+        connection,
+        [columns.id],
+        [columns.app_id, columns.event_type],
+        [columns.id >= max(f.low, f.log_begins, cursor.first), columns.id < f.high],
+        lambda part: [part.app_id == f.app],
     )
-    rows = found.all()
     candidates: list[Candidate] = []
     for row in rows:
-        if row.app_id != f.app or not f.wants_type(row.event_type):
-            continue
-        for target in f.audience.table.wanted(row.event_type):
+        wanted = f.audience.table.wanted(row.event_type) if f.wants_type(row.event_type) else ()
+        for target in wanted:
             at = Cursor(Walk.MISSING, row.id, target.key)
             if at <= cursor:
                 continue
             candidates.append(Candidate(at, row.id, target.key))
             if len(candidates) == PAGE:
                 return Page(candidates, at)
-    if len(rows) == PAGE:
-        return Page(candidates, Cursor(Walk.MISSING, rows[-1].id, END))
-    return Page(candidates, f.after(Walk.MISSING))
+    return Page(candidates, Cursor(Walk.MISSING, end.id, END) if end else f.after(Walk.MISSING))
 
 
 # judging -----------------------------------------------------------------------------------------
@@ -524,9 +573,13 @@ async def make_due(
         await _lead(connection, key, mine, now)
 
 
-def ordered_endpoints(chosen: Iterable[Chosen]) -> list[bytes]:
-    """Return the ordered endpoints among them, in the order in which to lock them."""
-    return sorted({each.candidate.endpoint for each in chosen if each.line is not None})
+async def lock_lines(connection: AsyncConnection, chosen: Iterable[Chosen]) -> None:
+    """Let nobody join or leave the lines of ordered endpoints: with the hot path's own lock."""
+    if connection.dialect.name != "postgresql":
+        return  # the whole file is locked
+    for key in sorted({each.candidate.endpoint for each in chosen if each.line is not None}):
+        number = int.from_bytes(key[8:], signed=True)
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
 
 
 async def _lead(connection: AsyncConnection, key: bytes, lines: set[str], now: int) -> None:
@@ -544,3 +597,24 @@ async def _lead(connection: AsyncConnection, key: bytes, lines: set[str], now: i
             .where(behind, delivery.c.message_id == oldest.limit(1).scalar_subquery())
             .values(next_attempt_at=now)
         )
+
+
+async def release(connection: AsyncConnection, key: bytes, now: int) -> int:
+    """Make some of what an enabled endpoint has held due, as if it had just been routed.
+
+    In two statements: in one, PostgreSQL may read the batch anew for every row of it.
+    """
+    await along_indexes(connection)
+    enabled = sa.select(endpoint.c.id).where(endpoint.c.id == key, endpoint.c.disabled_at.is_(None))
+    held = sa.and_(delivery.c.endpoint_id == key, delivery.c.next_attempt_at == HELD)
+    some = await connection.execute(
+        sa.select(delivery.c.message_id).where(held, enabled.exists()).limit(RELEASED)
+    )
+    batch = some.scalars().all()
+    if batch:
+        await connection.execute(
+            delivery.update()
+            .where(delivery.c.message_id.in_(_padded(batch)), sa.case((held, 1), else_=0) == 1)
+            .values(next_attempt_at=now)
+        )
+    return len(batch)

@@ -20,7 +20,7 @@ from hookline._domain.vitals import Pulse, Vitals
 from hookline._engine.keys import new_key
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._ports import NewMessage
-from hookline._storage import doctor, migrate
+from hookline._storage import doctor, migrate, replay
 from hookline._storage.jobs import SqlJobs
 from hookline._storage.postgresql import partitions
 from hookline._storage.schema import (
@@ -35,13 +35,13 @@ from hookline._storage.schema import (
     message,
     outbox,
 )
+from hookline._storage.unreachable import explain
 from hookline.errors import SessionMismatch, StorageError
 
 DEFAULT_APPLICATION = "default"
 PRUNE_BATCH = 2000
-RELEASE_BATCH = 2000
-"""Held deliveries made due in one transaction."""
 POSTGRES_PORT = 5432
+ENDS = frozenset({DeliveryState.SUCCEEDED, DeliveryState.EXHAUSTED, DeliveryState.CANCELED})
 HALF = 32
 """Where the secret's half of a declaration's digest begins."""
 LEFT_FILE = "removed from the webhooks file"
@@ -75,7 +75,6 @@ class SqlStore:
             self._reading,
             self._insert,
             log_kept_ms=self._retention.attempts_ms,
-            locks_lines=self._partitioned,
         )
 
     async def start(self, now: int) -> bytes:
@@ -139,15 +138,14 @@ class SqlStore:
         """Raise what the database refuses as StorageError."""
         try:
             yield
-        except sa.exc.DBAPIError as error:
-            url = self._engine.url.render_as_string(hide_password=True)
+        except (sa.exc.DBAPIError, OSError) as error:
             hint = ""
-            if "locked" in str(error.orig):
+            if "locked" in str(error):
                 hint = (
-                    ": a transaction holds the write lock. Start before it begins: "
+                    ". When it is a transaction of the caller's own, start before it begins: "
                     "webhooks.init(), or await webhooks.start()"
                 )
-            raise StorageError(f"{url}: {error.orig}{hint}") from error
+            raise StorageError(explain(self._engine.url, error) + hint) from error
 
     # endpoints -----------------------------------------------------------------------------
 
@@ -347,7 +345,7 @@ class SqlStore:
             found = {row.endpoint_id: _live_status(row, last, now) for row in live}
             for key, row in last.items():
                 state = DeliveryState(row.state)
-                if canceled is not None and not state.final:
+                if canceled is not None and state not in ENDS:
                     state = DeliveryState.CANCELED
                 found.setdefault(key, _status(row.url, key, state, row, None))
             return [found[key] for key in sorted(found)]
@@ -474,23 +472,12 @@ class SqlStore:
 
     async def _release(self, key: bytes, now: int) -> int:
         """Make what is held due, batch by batch for as long as the endpoint is enabled."""
-        held = delivery.c.endpoint_id == key, delivery.c.next_attempt_at == HELD
-        enabled = endpoint.c.id == key, endpoint.c.disabled_at.is_(None)
-        batch = (
-            sa.select(delivery.c.message_id)
-            .where(*held, sa.select(endpoint.c.id).where(*enabled).exists())
-            .limit(RELEASE_BATCH)
-        )
         released = 0
         while True:
             async with self._writing() as connection:
-                due = await connection.execute(
-                    delivery.update()
-                    .where(*held, delivery.c.message_id.in_(batch))
-                    .values(next_attempt_at=now)
-                )
-            released += due.rowcount
-            if due.rowcount < RELEASE_BATCH:
+                batch = await replay.release(connection, key, now)
+            released += batch
+            if batch < replay.RELEASED:
                 return released
 
     # retention -----------------------------------------------------------------------------
@@ -560,6 +547,10 @@ class SqlStore:
                 await connection.exec_driver_sql("PRAGMA incremental_vacuum(500)")
 
     # doctor --------------------------------------------------------------------------------
+
+    async def reach(self) -> None:
+        """Raise StorageError, saying what to check, when the database cannot be opened."""
+        await doctor.reach(self._engine)
 
     async def pulse(self) -> Pulse:
         """Return the schema's version and who is delivering; StorageError when out of reach."""

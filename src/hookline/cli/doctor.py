@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hookline.cli._database import Database, opened
+from hookline.cli._database import Database, fail, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,9 +43,13 @@ def doctor(
     import asyncio  # noqa: PLC0415
 
     from hookline._domain.finding import Level, worst  # noqa: PLC0415
+    from hookline.errors import InvalidSettings  # noqa: PLC0415
 
     webhooks = opened("doctor", database)
-    findings = asyncio.run(webhooks.diagnose(probe=probe))
+    try:
+        findings = asyncio.run(webhooks.diagnose(probe=probe))
+    except InvalidSettings as error:  # PostgreSQL without its driver
+        fail("doctor", error, code=2)
     level = worst(findings)
     if as_json:
         typer.echo(_as_json(findings, level.value))
@@ -101,12 +105,15 @@ def _wrapped(text: str, indent: int, width: int | None) -> list[str]:
     spaces = " " * indent
     if width is None or width < indent + NARROW:
         return [spaces + shown]
-    mark = "  " if shown[:2] in {"· ", "→ "} else ""
-    return wrap(
+    marked = shown[:2] in {"· ", "→ "}
+    if marked:  # a long word must not leave its mark alone on a line
+        shown = f"{shown[0]}\xa0{shown[2:]}"
+    lines = wrap(
         shown,
         width,
         initial_indent=spaces,
-        subsequent_indent=spaces + mark,
+        subsequent_indent=spaces + "  " * marked,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace("\xa0", " ") for line in lines]

@@ -6,9 +6,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 def create_engine(url: sa.URL) -> AsyncEngine:
     """Return an engine that finds broken connections before it uses them."""
-    return create_async_engine(
-        url.set(drivername="postgresql+asyncpg"), hide_parameters=True, pool_pre_ping=True
-    )
+    query = dict(url.query)
+    if "sslmode" in query:  # libpq's name, which asyncpg's own URLs know and SQLAlchemy's do not
+        query["ssl"] = query.pop("sslmode")
+    url = url.set(drivername="postgresql+asyncpg", query=query)
+    return create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
 
 
 def dsn(url: sa.URL) -> str:

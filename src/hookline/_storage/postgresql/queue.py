@@ -103,21 +103,21 @@ class PostgresQueue:
     async def start(self, on_foreign_write: Callable[[], None]) -> None:
         """Open the pools, and listen for other processes."""
         try:
-            self._durable = await self._pool(1, 3, durable=True)
-            self._quick = await self._pool(2, 4, durable=self._settle_durable)
+            self._durable = await self._pool(3, durable=True)
+            self._quick = await self._pool(4, durable=self._settle_durable)
         except (*_LOST, asyncpg.PostgresError) as error:
             await self.stop()
             raise StorageError(f"PostgreSQL: {error}") from error
         self._listener = asyncio.create_task(self._listen(on_foreign_write))
 
-    async def _pool(self, least: int, most: int, *, durable: bool) -> asyncpg.Pool:
+    async def _pool(self, most: int, *, durable: bool) -> asyncpg.Pool:
         settings = PLANS | {
             "application_name": "hookline",
             "synchronous_commit": "on" if durable else "off",
         }
         return await asyncpg.create_pool(
             self._dsn,
-            min_size=least,
+            min_size=0,  # asyncpg logs a traceback whenever it cannot keep a floor
             max_size=most,
             init=_keys_as_bytes,
             server_settings=settings,
@@ -146,14 +146,11 @@ class PostgresQueue:
         try:
             async with pool.acquire(timeout=TIMEOUT) as connection, connection.transaction():
                 yield connection
-        except (*_LOST, asyncpg.PostgresError) as error:
-            lost = isinstance(error, _LOST)
-            kind = "connection lost: " if lost else ""
-            raise (
-                _Lost(f"PostgreSQL: {kind}{error}")
-                if lost
-                else StorageError(f"PostgreSQL: {error}")
-            ) from error
+        except _LOST as error:
+            words = str(error) or type(error).__name__
+            raise ConnectionLost(f"PostgreSQL: connection lost: {words}") from error
+        except asyncpg.PostgresError as error:
+            raise StorageError(f"PostgreSQL: {error}") from error
 
     # waking each other ---------------------------------------------------------------------
 
@@ -214,7 +211,7 @@ class PostgresQueue:
         for pause in PUBLISH_TRIES:
             try:
                 return await do()
-            except _Lost:
+            except ConnectionLost:
                 await asyncio.sleep(pause)
         return await do()
 
@@ -450,7 +447,7 @@ class PostgresQueue:
                     await connection.execute("SELECT pg_advisory_unlock($1)", VACUUM_LOCK)
 
 
-class _Lost(StorageError):
+class ConnectionLost(StorageError):
     """The connection broke: what was asked may or may not have happened."""
 
 

@@ -36,7 +36,11 @@ INCREMENTAL = 2
 async def looking(path: str) -> AsyncIterator[AsyncConnection]:
     """Open an existing file for reading."""
     check_not_forked(path)
-    _check_exists(path)
+    if not exists(path):
+        raise StorageError(
+            f"SQLite {path}: there is no such file yet; the application makes it when it starts, "
+            "and so does: hookline migrate"
+        )
     url = sa.URL.create(
         "sqlite+aiosqlite", database=f"file:{quote(path)}", query={"mode": "rw", "uri": "true"}
     )
@@ -52,12 +56,24 @@ async def looking(path: str) -> AsyncIterator[AsyncConnection]:
         open_files[path] -= 1
 
 
-def _check_exists(path: str) -> None:
-    if not Path(path).exists():
+def check_openable(path: str) -> None:
+    """Raise StorageError, saying what to check, when the file can be neither opened nor made."""
+    file, folder = Path(path), Path(path).parent
+    if file.is_dir():
+        raise StorageError(f"SQLite {path}: is a folder; name a file in it")
+    if not folder.is_dir():
         raise StorageError(
-            f"SQLite {path}: there is no such file yet; the application makes it when it starts, "
-            "and so does: hookline migrate"
+            f"SQLite {path}: its folder does not exist: make it, or correct the URL (an absolute "
+            "path has four slashes: sqlite:////srv/app/hookline.db)"
         )
+    for each in (file if file.exists() else folder, folder):
+        if not os.access(each, os.W_OK):
+            raise StorageError(f"SQLite {path}: this account may not write to {each}")
+
+
+def exists(path: str) -> bool:
+    """Return whether there is a file."""
+    return Path(path).exists()
 
 
 def owned(path: str) -> bool | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from hookline import Webhooks
+from hookline._engine.doctor import migrates
 from hookline._settings import masked
 from hookline.errors import InvalidWebhooksFile, StorageError
 
@@ -92,11 +93,8 @@ async def database_is_there(webhooks: Webhooks, stop: asyncio.Event) -> bool:
 
 async def _is_there(webhooks: Webhooks, waiting: "_Waiting") -> bool:
     """Return whether the database answers and has the schema, or will get it at the start."""
-    settings = webhooks.settings
-    if settings.database.startswith("sqlite"):
-        return True  # made and migrated by whoever opens it
     schema = await webhooks.schema()
-    if schema.current or (settings.migrate == "always" and not schema.ahead):
+    if schema.current or (migrates(webhooks.settings) and not schema.ahead):
         return True
     waiting.log(f"{schema}; {schema.remedy}")
     return False

@@ -193,9 +193,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_hookline_job_app_id_id", "hookline_job", ["app_id", "id"])
-    op.create_index(
-        "ix_hookline_job_state_next_step_at", "hookline_job", ["state", "next_step_at"]
-    )
+    op.create_index("ix_hookline_job_state_next_step_at", "hookline_job", ["state", "next_step_at"])
     op.create_table(
         "hookline_idempotency",
         sa.Column("app_id", KEY, nullable=False),

@@ -1,0 +1,79 @@
+"""The reference page of the command line: `python docs/cli_page.py` writes it anew.
+
+`tests/docs/test_cli_page.py` checks that it is current.
+"""
+
+# A script, not a package; and the rows of a table cannot be wrapped.
+# ruff: noqa: INP001
+
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from hookline.cli import app
+
+PAGE = Path(__file__).parent / "reference" / "cli.md"
+NOTE = (
+    "<!-- Made from the code by `python docs/cli_page.py`. Change the code, not this page. -->\n\n"
+)
+
+
+def page() -> str:
+    """Return the page, from the Typer application."""
+    commands = vars(get_command(app))["commands"]
+    index = "\n".join(
+        f"- [`hookline {name}`](#hookline-{name}): {_first_line(command.help)}"
+        for name, command in commands.items()
+    )
+    chapters = "\n".join(_chapter(name, command) for name, command in commands.items())
+    return f"""{NOTE}# Command line
+
+{index}
+
+`hookline COMMAND --help` shows the same on the terminal, `hookline --version` the version.
+`python -m hookline` is the same command.
+
+{chapters}"""
+
+
+def _chapter(name: str, command: Any) -> str:
+    options = "\n".join(_row(option) for option in command.params)
+    return f"""## hookline {name}
+
+{_text(command.help)}
+
+| option | default | |
+|---|---|---|
+{options}
+"""
+
+
+def _first_line(text: str) -> str:
+    return " ".join(text.partition("\n\n")[0].split()).rstrip(".")
+
+
+def _text(text: str) -> str:
+    """Return a help text, its examples as code."""
+    parts = text.strip().split("\n\n")
+    return "\n\n".join(
+        f"```sh\n{part}\n```" if part.startswith("hookline ") else part for part in parts
+    )
+
+
+def _row(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in option.opts)
+    value = "" if option.is_flag else f" `{option.metavar or _kind(option)}`"
+    plain = option.is_flag or option.default in (None, (), [])
+    default = "" if plain else f"`{option.default}`"
+    return f"| {names}{value} | {default} | {option.help} |"
+
+
+def _kind(option: Any) -> str:
+    if getattr(option, "min", None) is not None:
+        return "NUMBER"
+    return "FILE" if option.name.endswith("file") else "TEXT"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
