@@ -11,18 +11,23 @@ from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tools.databases import PostgresDatabases
 
 from hookline import Webhooks
 from hookline.testing import FakeClock, Receiver
-from tools.databases import PostgresDatabases
 
 DEADLINE = 20.0
 """Seconds after which a test that waits for something has failed."""
 
-settings.register_profile(
-    "hookline", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
-settings.load_profile("hookline")
+for _name, _examples in (("quick", 60), ("thorough", 1000)):
+    settings.register_profile(
+        _name,
+        max_examples=_examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        print_blob=True,
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -473,7 +473,7 @@ def test_against_the_model(new_database, database_kind):
     run_state_machine_as_test(
         OnThisDatabase,
         settings=settings(
-            max_examples=25 if database_kind == "sqlite" else 10,
+            max_examples=settings.default.max_examples // (4 if database_kind == "sqlite" else 10),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -159,12 +159,16 @@ class Look:
         url = sa.make_url(url)
         driver = "aiosqlite" if url.get_backend_name() == "sqlite" else "asyncpg"
         url = url.set(drivername=f"{url.get_backend_name()}+{driver}")
-        self._engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._engine = create_async_engine(url, poolclass=NullPool)
+
+    def transaction(self):
+        """Return a transaction of its own: `async with look.transaction() as connection`."""
+        return self._engine.begin()
 
     async def rows(self, statement, **values):
         """Run one statement and return its rows, of which there may be none."""
         statement = sa.text(statement) if isinstance(statement, str) else statement
-        async with self._engine.connect() as connection:
+        async with self.transaction() as connection:
             result = await connection.execute(statement, values)
             return [tuple(row) for row in result] if result.returns_rows else []
 

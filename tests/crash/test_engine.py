@@ -125,7 +125,7 @@ async def test_a_slow_claim_does_not_make_the_worker_sleep_long(postgres_url, ma
         receiver.answer(503, times=1)
         await webhooks.trigger("a.b", {})
         await look.until(lambda: _failed_once(look), "the first attempt to be settled")
-        slow = asyncio.Event()
+        slow = threading.Event()
 
         async def dawdle():  # as a database does that is busy with something else
             await asyncio.sleep(0.5)
@@ -133,7 +133,7 @@ async def test_a_slow_claim_does_not_make_the_worker_sleep_long(postgres_url, ma
 
         after(webhooks, "claim", dawdle)
         webhooks._engine.ring_due()
-        await slow.wait()
+        await asyncio.to_thread(slow.wait, PATIENCE)
         await look.rows("UPDATE hookline_delivery SET next_attempt_at = 0")
         began = time.monotonic()
         await receiver.arrived(2)
@@ -248,22 +248,41 @@ async def test_a_worker_frozen_in_the_middle_of_routing(
         await frozen.says("fault")
         webhooks = make_webhooks(database=postgres_url)
         await webhooks.start()
-        looks = []
-        route = webhooks._engine.queue.route
+        receipt = await webhooks.trigger("a.b", {})
+        await receipt.delivered(15)
 
-        async def count(*arguments):
-            looks.append(1)
-            return await route(*arguments)
 
-        webhooks._engine.queue.route = count
-        receipt = await webhooks.trigger("a.b", {"mine": True})
-        await receipt.delivered(10)
-        assert len(looks) < 500  # it waits for the locked row, it does not spin
+async def test_a_message_somebody_else_is_at_is_waited_for_calmly(postgres_url, make_webhooks):
+    """While another transaction has the oldest message, routing looks now and then; it never spins.
+
+    What was published after it is delivered meanwhile.
+    """
+    webhooks, look, looks = make_webhooks(database=postgres_url), Look(postgres_url), []
+    publisher = make_webhooks(database=postgres_url, deliver=False)
+    with Receiver() as receiver:
+        publisher.register(receiver.url, ["*"])
+        first = await publisher.trigger("a.b", {"n": 1})
+        async with look.transaction() as connection:
+            await connection.exec_driver_sql("SELECT 1 FROM hookline_outbox FOR UPDATE")
+            await webhooks.start()
+            route = webhooks._engine.queue.route
+
+            async def count(*arguments):
+                looks.append(arguments)
+                return await route(*arguments)
+
+            webhooks._engine.queue.route = count
+            for n in range(10):
+                await (await webhooks.trigger("a.b", {"n": n})).delivered(5)
+            before = len(looks)
+            await asyncio.sleep(1)  # a measurement: how often in one second
+            assert len(looks) - before < 100
+        await first.delivered(5)
 
 
 async def test_a_head_canceled_while_the_next_is_routed(postgres_url, make_webhooks):
     """Of an ordered endpoint, whoever is routed while the head is canceled is not left in line."""
-    webhooks, look = make_webhooks(database=postgres_url, retry_schedule=[0, 3600]), None
+    webhooks = make_webhooks(database=postgres_url, retry_schedule=[0, 3600])
     look = Look(postgres_url)
     # Whoever is put in line waits for the test: routing has looked at the line by then.
     await look.rows(
@@ -280,8 +299,8 @@ async def test_a_head_canceled_while_the_next_is_routed(postgres_url, make_webho
         webhooks.register(receiver.url, ["*"], ordered=True)
         head = await webhooks.trigger("a.b", {"n": 0})
         await look.until(lambda: _failed_once(look), "the head to have failed")
-        async with look._engine.connect() as connection:
-            await connection.exec_driver_sql("SELECT pg_advisory_lock(42)")
+        async with look.transaction() as connection:
+            await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(42)")
             second = await webhooks.trigger("a.b", {"n": 1})
 
             async def routing_waits():
@@ -290,7 +309,6 @@ async def test_a_head_canceled_while_the_next_is_routed(postgres_url, make_webho
             await look.until(routing_waits, "routing to have looked at the line")
             canceling = asyncio.create_task(webhooks.cancel(head.message_id))
             await asyncio.wait({canceling}, timeout=1)  # it may rightly wait for routing
-            await connection.exec_driver_sql("SELECT pg_advisory_unlock(42)")
         assert await canceling == 1
         await second.delivered(5)
 
@@ -341,19 +359,23 @@ async def test_triggers_that_meet_a_stop(on_each_database):
     await asyncio.gather(*triggering, return_exceptions=True)
 
 
-async def test_a_stop_meets_answers(on_each_database):
-    """However a stop and the answers of the last requests meet, each is settled or given back."""
-    for _ in range(5):
-        webhooks = on_each_database(stop_timeout=0)
-        with Receiver() as receiver:
+async def test_a_stop_meets_answers(on_each_database, database_url):
+    """However a stop and the answers of the last requests meet, each is settled or given back.
+
+    Leases of an hour show that nothing is left behind in one.
+    """
+    with Receiver() as receiver:
+        for n in range(1, 6):
+            webhooks = on_each_database(stop_timeout=0, lease=3600)
             webhooks.register(receiver.url, ["*"])
             await webhooks.trigger_many([("a.b", {"n": n}) for n in range(100)])
-            await receiver.arrived(30)
+            await receiver.arrived(100 * n - 50)
             await webhooks.stop()
-            again = on_each_database()
-            receipt = await again.trigger("a.b", {})
-            await receipt.delivered(5)
+            again = on_each_database(poll_interval=0.1)
+            await again.start()
+            await Look(database_url).all_done()
             await again.stop()
+        assert len(await Look(database_url).log()) == 500
 
 
 # keys -------------------------------------------------------------------------------------------

@@ -326,6 +326,17 @@ async def test_store_errors_are_hooklines_own(make_webhooks, database_file, monk
         other.execute("ROLLBACK")
 
 
+async def test_reading_beside_a_writer(make_webhooks, database_file, monkeypatch):
+    """Looking at endpoints needs no write lock, not even on connections that are new."""
+    monkeypatch.setattr("hookline._storage.sqlite.engine.BUSY_TIMEOUT", 0.05)
+    webhooks = make_webhooks(deliver=False)
+    await webhooks.start()
+    with closing(sqlite3.connect(database_file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await asyncio.gather(*(webhooks.endpoints() for _ in range(5))) == [[]] * 5
+        other.execute("ROLLBACK")
+
+
 async def test_a_database_that_cannot_be_opened(make_webhooks, tmp_path):
     """A folder that does not exist, a folder as file, and a file that is no database are said."""
     (tmp_path / "text.db").write_text("this is no database, but it is long enough to be read\n" * 9)

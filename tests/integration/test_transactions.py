@@ -1,8 +1,8 @@
 """Events inside the caller's own transaction: they live and die with it."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from hookline import DeliveryState
+from hookline._storage.schema import message
 from hookline.errors import IdempotencyConflict, InvalidPayload, SessionMismatch, StorageError
 
 
@@ -47,33 +48,61 @@ class Both:
         return await result if asyncio.iscoroutine(result) else result
 
 
-@pytest.fixture(params=["Session", "AsyncSession"])
-def on_session(request, engine, database_file):
-    """Return a runner of `scenario(both)` with a fresh session of each kind."""
+class Transactions:
+    """`Webhooks` and sessions on one database."""
 
-    async def run(scenario):
-        if request.param == "Session":
-            with Session(engine) as session:
-                return await scenario(Both(session))
-        other = create_async_engine(f"sqlite+aiosqlite:///{database_file}")
+    def __init__(self, make_webhooks, url, synchronous):
+        self.url, self.synchronous = url, synchronous
+        self.make_webhooks = lambda **options: make_webhooks(database=url, **options)
+
+    async def run(self, scenario):
+        """Run `scenario(both)` with a fresh session."""
+        if self.synchronous:
+            engine = sa.create_engine(self.url)
+            try:
+                with Session(engine) as session:
+                    return await scenario(Both(session))
+            finally:
+                engine.dispose()
+        async with self.engine() as engine, AsyncSession(engine) as session:
+            return await scenario(Both(session))
+
+    @asynccontextmanager
+    async def engine(self):
+        """Give an engine of the application's own, disposed of afterwards."""
+        engine = create_async_engine(self.url.replace("sqlite:", "sqlite+aiosqlite:"))
         try:
-            async with AsyncSession(other) as session:
-                return await scenario(Both(session))
+            yield engine
         finally:
-            await other.dispose()
+            await engine.dispose()
 
-    return run
+    async def rows(self, table):
+        """Return how many rows a table has."""
+        async with self.engine() as engine, engine.connect() as connection:
+            return await connection.scalar(sa.select(sa.func.count()).select_from(table))
+
+    async def prepare(self):
+        """Make the application's own tables."""
+        async with self.engine() as engine, engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
 
 
-def rows(path, table):
-    """Return how many rows a table of the file has."""
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+@pytest.fixture(params=["Session", "AsyncSession", "AsyncSession on PostgreSQL"])
+def transactions(request, make_webhooks, database_file):
+    """Each kind of session, on the database it is for."""
+    if "PostgreSQL" not in request.param:
+        url = f"sqlite:///{database_file}"
+        yield Transactions(make_webhooks, url, request.param == "Session")
+        return
+    with request.getfixturevalue("postgres").fresh() as url:
+        made = Transactions(make_webhooks, url, synchronous=False)
+        yield made
 
 
-async def test_commit_sends_exactly_its_events(make_webhooks, receiver, on_session, database_file):
+async def test_commit_sends_exactly_its_events(transactions, receiver):
     """Two events in a committed transaction are sent once each, after the commit."""
-    webhooks = make_webhooks()
+    await transactions.prepare()
+    webhooks = transactions.make_webhooks()
     webhooks.register(receiver.url, ["*"])
     await webhooks.start()
 
@@ -85,21 +114,22 @@ async def test_commit_sends_exactly_its_events(make_webhooks, receiver, on_sessi
             for n in range(2)
         ]
         assert receiver.count == 0
-        assert rows(database_file, "hookline_message") == 0
+        assert await transactions.rows(message) == 0
         await both.call("commit")
         for receipt in receipts:
             [status] = await receipt.delivered()
             assert status.state is DeliveryState.SUCCEEDED
         assert {each.id for each in receiver.received} == {r.message_id for r in receipts}
 
-    await on_session(scenario)
+    await transactions.run(scenario)
     assert receiver.count == 2
-    assert rows(database_file, "customer") == 1
+    assert await transactions.rows(Customer) == 1
 
 
-async def test_rollback_sends_nothing(make_webhooks, receiver, on_session, database_file):
+async def test_rollback_sends_nothing(transactions, receiver):
     """What was triggered in a rolled back transaction never existed, a key included."""
-    webhooks = make_webhooks()
+    await transactions.prepare()
+    webhooks = transactions.make_webhooks()
     webhooks.register(receiver.url, ["*"])
     await webhooks.start()
 
@@ -113,15 +143,16 @@ async def test_rollback_sends_nothing(make_webhooks, receiver, on_session, datab
         await both.call("commit")
         await receipt.delivered()
 
-    await on_session(scenario)
+    await transactions.run(scenario)
     assert [each.json()["data"] for each in receiver.received] == [{"n": 2}]
-    assert rows(database_file, "customer") == 0
-    assert rows(database_file, "hookline_message") == 1
+    assert await transactions.rows(Customer) == 0
+    assert await transactions.rows(message) == 1
 
 
-async def test_rollback_to_a_savepoint(make_webhooks, receiver, on_session):
+async def test_rollback_to_a_savepoint(transactions, receiver):
     """An event inside a savepoint goes with the savepoint, the one around it stays."""
-    webhooks = make_webhooks()
+    await transactions.prepare()
+    webhooks = transactions.make_webhooks()
     webhooks.register(receiver.url, ["*"])
     await webhooks.start()
 
@@ -136,13 +167,14 @@ async def test_rollback_to_a_savepoint(make_webhooks, receiver, on_session):
         await both.call("commit")
         await kept.delivered()
 
-    await on_session(scenario)
+    await transactions.run(scenario)
     assert [each.json()["data"] for each in receiver.received] == [{"n": 1}]
 
 
-async def test_a_key_in_a_transaction(make_webhooks, receiver, on_session):
+async def test_a_key_in_a_transaction(transactions, receiver):
     """The same key with the same event is a repeat, with another event an error; inside too."""
-    webhooks = make_webhooks()
+    await transactions.prepare()
+    webhooks = transactions.make_webhooks()
     webhooks.register(receiver.url, ["*"])
     await webhooks.start()
     outside = await webhooks.trigger("a.b", {"n": 1}, idempotency_key="order 1")
@@ -162,15 +194,31 @@ async def test_a_key_in_a_transaction(make_webhooks, receiver, on_session):
         afterwards = await webhooks.trigger("a.b", {"n": 2}, idempotency_key="order 2")
         assert (afterwards.duplicate, afterwards.message_id) == (True, first.message_id)
 
-    await on_session(scenario)
+    await transactions.run(scenario)
     assert sorted(each.json()["data"]["n"] for each in receiver.received) == [1, 2]
 
 
-async def test_a_refused_event_leaves_the_transaction_alone(
-    make_webhooks, receiver, on_session, database_file
-):
+async def test_a_key_of_a_delayed_event(transactions, receiver):
+    """A key counts from its trigger for a day, however late the event is to be delivered."""
+    webhooks = transactions.make_webhooks()
+    await webhooks.start()
+    later = datetime.now(UTC) + timedelta(days=3)
+
+    async def scenario(both):
+        options = {"session": both.session, "idempotency_key": "k", "deliver_at": later}
+        first = await webhooks.trigger("a.b", {"n": 1}, **options)
+        again = await webhooks.trigger("a.b", {"n": 1}, **options)
+        await both.call("commit")
+        assert (again.duplicate, again.message_id) == (True, first.message_id)
+
+    await transactions.run(scenario)
+    assert await transactions.rows(message) == 1
+
+
+async def test_a_refused_event_leaves_the_transaction_alone(transactions, receiver):
     """An event with a bad value is refused, and the caller's own change still commits."""
-    webhooks = make_webhooks()
+    await transactions.prepare()
+    webhooks = transactions.make_webhooks()
     webhooks.register(receiver.url, ["*"])
     await webhooks.start()
 
@@ -180,9 +228,9 @@ async def test_a_refused_event_leaves_the_transaction_alone(
             await webhooks.trigger("a.b", {"x": float("nan")}, session=both.session)
         await both.call("commit")
 
-    await on_session(scenario)
-    assert rows(database_file, "customer") == 1
-    assert rows(database_file, "hookline_message") == 0
+    await transactions.run(scenario)
+    assert await transactions.rows(Customer) == 1
+    assert await transactions.rows(message) == 0
 
 
 async def test_another_database_is_refused(make_webhooks, tmp_path, database_file):
@@ -201,7 +249,8 @@ async def test_another_database_is_refused(make_webhooks, tmp_path, database_fil
     with Session(memory) as session, pytest.raises(SessionMismatch):
         await webhooks.trigger("a.b", {}, session=session)
     memory.dispose()
-    assert rows(database_file, "hookline_message") == 0
+    here = Transactions(make_webhooks, f"sqlite:///{database_file}", synchronous=True)
+    assert await here.rows(message) == 0
 
 
 async def test_the_same_file_by_another_path(make_webhooks, receiver, database_file, tmp_path):
@@ -236,6 +285,7 @@ async def test_first_trigger_after_the_callers_own_write(
 ):
     """An engine cannot start beside the caller's own write lock: the error says what to do."""
     monkeypatch.setattr("hookline._storage.sqlite.engine.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("hookline._storage.sqlite.lane.BUSY_TIMEOUT", 0.05)
     webhooks = make_webhooks()
     webhooks.register(receiver.url, ["*"])
     with Session(engine) as session:

@@ -259,7 +259,9 @@ def test_a_dataclass_that_contains_itself():
     assert "contains itself" in refusal({"line": line})
 
 
-@pytest.mark.parametrize("data", [None, [], "text", 7, (), b"", {1}, object()], ids=lambda data: type(data).__name__)
+@pytest.mark.parametrize(
+    "data", [None, [], "text", 7, (), b"", {1}, object()], ids=lambda data: type(data).__name__
+)
 def test_data_must_be_an_object(data):
     """Data and metadata are objects; anything else is refused by the name of its type."""
     words = (

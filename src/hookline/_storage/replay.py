@@ -196,15 +196,16 @@ class Audiences:
         """Return the one endpoint that is named, or all of the application."""
         if endpoint_id is not None:
             key = ids.decode(ids.ENDPOINT, endpoint_id) or START
-            rows = await _endpoints(connection, endpoint.c.app_id == app, endpoint.c.id == key)
+            found = await _endpoints(connection, endpoint.c.id == key)
+            rows = [row for row in found if row.app_id == app]
             return _audience(0, rows, _refusal(endpoint_id, rows))
         revision = await connection.scalar(
             sa.select(application.c.revision).where(application.c.id == app)
         )
         known = self._known.get(app)
         if known is None or known.table.revision != revision:
-            rows = await _endpoints(connection, endpoint.c.app_id == app)
-            known = _audience(revision or 0, rows, None)
+            everyone = await _endpoints(connection, endpoint.c.app_id == app)
+            known = _audience(revision or 0, everyone, None)
             if len(self._known) >= MOST_CACHED:
                 self._known.clear()
             self._known[app] = known
@@ -216,6 +217,7 @@ async def _endpoints(connection: AsyncConnection, *which: sa.ColumnElement[bool]
     found = await connection.execute(
         sa.select(
             columns.id,
+            columns.app_id,
             columns.url,
             columns.events,
             columns.ordered,
@@ -437,8 +439,7 @@ def _waits_as(row: Any, now: int) -> DeliveryState | None:
         return None
     if row.next_attempt_at == HELD:
         return DeliveryState.HELD
-    waits = row.resume_at is None and now < row.next_attempt_at < IN_LINE
-    return DeliveryState.PENDING if waits else None
+    return DeliveryState.PENDING if now < row.next_attempt_at < IN_LINE else None
 
 
 async def _messages(

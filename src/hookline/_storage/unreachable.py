@@ -72,8 +72,7 @@ def _connecting(cause: BaseException) -> str:
         return "no answer in time: a firewall in between, or a server that is overloaded"
     if isinstance(cause, TypeError) and "unexpected keyword argument" in str(cause):
         name = str(cause).rsplit("'", 2)[-2]
-        hint = "; write ?ssl=require" if name == "sslmode" else ""
-        return f"the URL has an unknown parameter {name!r}{hint}"
+        return f"the URL has an unknown parameter {name!r}"
     if isinstance(cause, OSError):
         return f"{cause.strerror or cause}"
     return ""
