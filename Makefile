@@ -42,7 +42,11 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/dev.stamp
+$(VENV)/bench.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[bench]'
+	@touch $(VENV)/run.stamp $(VENV)/dev.stamp $@
+
+bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks
 
 clean:
