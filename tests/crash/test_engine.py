@@ -9,12 +9,12 @@ import threading
 import time
 
 import pytest
+from tests.crash.support import PATIENCE, Look, Processes
 
 from hookline._engine.keys import new_key
 from hookline._storage.sqlite import lane
 from hookline.errors import HooklineError, StorageError
 from hookline.testing import Receiver
-from tests.crash.support import PATIENCE, Look, Processes
 
 MINUTE = {"poll_interval": 60}
 QUEUE = "hookline._storage.postgresql.queue"

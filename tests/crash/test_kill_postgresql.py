@@ -5,9 +5,9 @@ import threading
 from collections import Counter
 
 import pytest
+from tests.crash.support import PATIENCE, SUCCEEDED, Look, Processes
 
 from hookline.testing import Receiver
-from tests.crash.support import PATIENCE, SUCCEEDED, Look, Processes
 
 MESSAGES = 1000
 QUEUE = "hookline._storage.postgresql.queue"

@@ -1,11 +1,11 @@
 """Leases that are lost or nearly so: who has the delivery then, and what the log says."""
 
-import asyncio
 import signal
 import threading
 from collections import Counter
 
 import pytest
+from tests.crash.support import PATIENCE, SUCCEEDED, Look, Processes
 
 from hookline import DeliveryState
 from hookline._domain.delivery import Decision, Failure, Outcome
@@ -13,7 +13,6 @@ from hookline._engine.clock import SystemClock
 from hookline._engine.keys import new_key
 from hookline._ports import Settlement
 from hookline.testing import Receiver
-from tests.crash.support import PATIENCE, SUCCEEDED, Look, Processes
 
 LEASE = 30_000
 

@@ -3,13 +3,12 @@
 import asyncio
 import signal
 import threading
-import time
 from collections import Counter
 
 import pytest
+from tests.crash.support import PATIENCE, SUCCEEDED, Gauge, Look, Processes
 
 from hookline.testing import Receiver
-from tests.crash.support import PATIENCE, SUCCEEDED, Gauge, Look, Processes
 
 
 @pytest.fixture(autouse=True)
@@ -180,9 +179,7 @@ async def looked(webhooks):
         assert await asyncio.to_thread(looks.acquire, timeout=PATIENCE)
 
 
-async def test_a_worker_that_leaves_gives_its_work_back_at_once(
-    postgres_url, make_webhooks, start
-):
+async def test_a_worker_that_leaves_gives_its_work_back_at_once(postgres_url, make_webhooks, start):
     """On SIGTERM a worker finishes what is in the air; what waits in it another one sends at once.
 
     Leases of an hour show that none had to run out; nothing is sent twice.
