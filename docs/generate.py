@@ -170,8 +170,8 @@ attempt, kept in the log.
 |---|---|---|
 {chr(10).join(states)}
 
-Final means that nothing more happens by itself. Replaying finished deliveries is planned; today
-only `Webhooks.enable` brings deliveries back, the held ones of its endpoint.
+Final means that nothing more happens by itself. `Webhooks.enable` brings back the held deliveries of
+its endpoint, and a [replay](../how-to/replay.md) whatever you choose.
 
 ## What an answer means
 

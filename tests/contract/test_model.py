@@ -26,6 +26,7 @@ LEASE = 30_000
 NAMES = ["ann", "bob", "cid", "dan"]
 SUBSCRIPTIONS = {"all": ("*",), "a": ("a.*",), "c": ("b.c",)}
 FAILED = Outcome(503, Failure.STATUS)
+NEVER = 1 << 62
 MOST_FAILURES = 8
 """In a row at one endpoint: two fewer than open its circuit, which has tests of its own."""
 
@@ -233,14 +234,16 @@ class Machine(RuleBasedStateMachine):
                 assert seen == "held" or (seen == "pending" and not finished)
                 if seen == "held":
                     delivery.state, delivery.lease = "held", None
-        later = [
-            d.due
-            for key, m in self.messages.items()
-            for e, d in m.to.items()
-            if d.state in ("waiting", "leased") and (key, e) not in got
-        ]
         if finished:
-            assert claimed.next_due == min(later, default=None)
+            later = {"active": [], "disabled": []}  # the latter only fall due to be held
+            for key, message in self.messages.items():
+                for e, d in message.to.items():
+                    if d.state in ("waiting", "leased") and (key, e) not in got:
+                        kind = "disabled" if self.endpoints[self.name(e)].disabled else "active"
+                        later[kind].append(d.due)
+            earliest = min(later["active"] + later["disabled"], default=NEVER)
+            latest = min(later["active"], default=NEVER)
+            assert earliest <= (claimed.next_due or NEVER) <= latest
         self.take(worker, claimed.leased)
 
     @precondition(lambda self: any(self.held))

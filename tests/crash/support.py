@@ -1,6 +1,7 @@
 """What the crash tests share: processes to kill, the database read directly, requests counted."""
 
 import asyncio
+import inspect
 import json
 import os
 import signal
@@ -19,8 +20,24 @@ from hookline._storage.schema import attempt, delivery, outbox
 
 PATIENCE = 15.0
 """Seconds after which a process or a database that was waited for has failed the test."""
-SUCCEEDED = (1, "succeeded", 200)
-"""What the log has of a delivery that needed one attempt."""
+
+
+def each_once(messages):
+    """Return what `Look.log` finds when each message was delivered by its first attempt."""
+    return {message: [(1, "succeeded", 200)] for message in messages}
+
+
+async def until(condition, what):
+    """Wait until a condition (awaitable or not) holds; for what has no signal to wait for."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = condition()
+                if await found if inspect.isawaitable(found) else found:
+                    return
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"waited for {what}") from None
 
 
 class Process:
@@ -187,22 +204,13 @@ class Look:
         [[deliveries]] = await self.rows(sa.select(count).select_from(delivery))
         return messages + deliveries
 
-    async def until(self, condition, what):
-        """Wait until an awaitable condition holds; the database has no signal to wait for."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while not await condition():
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            raise AssertionError(f"waited for {what}") from None
-
     async def all_done(self):
         """Wait until nothing is left to be done."""
 
         async def done():
             return await self.left() == 0
 
-        await self.until(done, "the queue to be empty")
+        await until(done, "the queue to be empty")
 
     async def workers(self, count):
         """Wait until so many workers have signed on."""
@@ -210,4 +218,4 @@ class Look:
         async def signed_on():
             return len(await self.rows("SELECT 1 FROM hookline_worker")) == count
 
-        await self.until(signed_on, f"{count} workers")
+        await until(signed_on, f"{count} workers")

@@ -5,11 +5,12 @@
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 
 import pytest
-from tests.crash.support import PATIENCE, Look, Processes
+from tests.crash.support import PATIENCE, Look, Processes, until
 
 from hookline._engine.keys import new_key
 from hookline._storage.sqlite import lane
@@ -36,6 +37,8 @@ def after(webhooks, verb, do):
         setattr(queue, verb, original)
         result = await original(*arguments)
         await do()
+        for _ in range(10):
+            await asyncio.sleep(0)  # whom it rang has heard it by then
         return result
 
     setattr(queue, verb, call)
@@ -124,7 +127,7 @@ async def test_a_slow_claim_does_not_make_the_worker_sleep_long(postgres_url, ma
         webhooks.register(receiver.url, ["*"], retry_schedule=[0, 3600])
         receiver.answer(503, times=1)
         await webhooks.trigger("a.b", {})
-        await look.until(lambda: _failed_once(look), "the first attempt to be settled")
+        await until(lambda: _failed_once(look), "the first attempt to be settled")
         slow = threading.Event()
 
         async def dawdle():  # as a database does that is busy with something else
@@ -298,7 +301,7 @@ async def test_a_head_canceled_while_the_next_is_routed(postgres_url, make_webho
         receiver.answer(503, times=1)
         webhooks.register(receiver.url, ["*"], ordered=True)
         head = await webhooks.trigger("a.b", {"n": 0})
-        await look.until(lambda: _failed_once(look), "the head to have failed")
+        await until(lambda: _failed_once(look), "the head to have failed")
         async with look.transaction() as connection:
             await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(42)")
             second = await webhooks.trigger("a.b", {"n": 1})
@@ -306,7 +309,7 @@ async def test_a_head_canceled_while_the_next_is_routed(postgres_url, make_webho
             async def routing_waits():
                 return await look.rows("SELECT 1 FROM pg_locks WHERE objid = 42 AND NOT granted")
 
-            await look.until(routing_waits, "routing to have looked at the line")
+            await until(routing_waits, "routing to have looked at the line")
             canceling = asyncio.create_task(webhooks.cancel(head.message_id))
             await asyncio.wait({canceling}, timeout=1)  # it may rightly wait for routing
         assert await canceling == 1
@@ -332,31 +335,44 @@ async def test_a_start_that_fails_leaves_no_threads(make_webhooks, database_file
         await (await webhooks.trigger("a.b", {})).delivered(5)
 
 
-async def test_triggers_that_meet_a_stop(on_each_database):
+@pytest.fixture
+def _restless():
+    """Threads take turns as often as they can: what may come between two lines does."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("_restless")
+def test_triggers_that_meet_a_stop(on_each_database):
     """A trigger that meets a stop publishes or raises an error of ours; it never hangs."""
-    webhooks = on_each_database(deliver=False)
-    await webhooks.start()
-    results = []
+    webhooks, over, wrong = on_each_database(deliver=False), threading.Event(), []
+
+    async def trigger():
+        try:
+            async with asyncio.timeout(8):
+                await webhooks.trigger("a.b", {})
+        except HooklineError:
+            return
+        except Exception as error:  # noqa: BLE001 - listed at the end
+            wrong.append(repr(error))
 
     async def keep_triggering():
-        while True:
-            try:
-                async with asyncio.timeout(5):
-                    results.append(await webhooks.trigger("a.b", {}))
-            except HooklineError as error:
-                results.append(error)
+        while not over.is_set() and not wrong:
+            await asyncio.gather(*(trigger() for _ in range(5)))
 
-    triggering = [asyncio.create_task(keep_triggering()) for _ in range(20)]
-    for _ in range(10):
-        await webhooks.stop()
-        before = len(results)
-        while len(results) < before + 50:
-            await asyncio.sleep(0)
-            broken = [task for task in triggering if task.done()]
-            assert not broken, broken[0].exception()
-    for task in triggering:
-        task.cancel()
-    await asyncio.gather(*triggering, return_exceptions=True)
+    threads = [threading.Thread(target=asyncio.run, args=[keep_triggering()]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline and not wrong:
+        webhooks.close()
+        over.wait(0.01)  # they start it again meanwhile
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
 
 
 async def test_a_stop_meets_answers(on_each_database, database_url):

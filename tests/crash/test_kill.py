@@ -94,18 +94,23 @@ async def test_kill_in_the_middle_of_deliveries(
 
     Each message arrives, none that was settled comes again, and the log has every one of them.
     """
-    started = threading.Event()
+    in_the_middle, killed = threading.Event(), threading.Event()
 
     def answer(received):
         if received.number >= MESSAGES // 3:
-            started.set()
+            in_the_middle.set()
+            killed.wait(20)
         return 200
 
     receiver.answer(answer)
     process = start_process(DELIVER, receiver.url, str(MESSAGES))
-    assert await asyncio.to_thread(started.wait, 20)
-    *published, last = await asyncio.to_thread(kill, process)
-    assert (len(published), last) == (MESSAGES, "published")
+    said = [(await asyncio.to_thread(process.stdout.readline)).strip() for _ in range(MESSAGES + 1)]
+    *published, last = said
+    assert last == "published"
+    assert await asyncio.to_thread(in_the_middle.wait, 20)
+    await eventually(lambda: len(read_log()) > 0, "something to be settled")
+    assert await asyncio.to_thread(kill, process) == []
+    killed.set()
     url, port = receiver.url, int(receiver.base.rpartition(":")[2])
     receiver.close()  # what it got of the dead process is complete now
     first_life = {each.id for each in receiver.received}

@@ -479,6 +479,26 @@ async def test_kill_in_the_middle_of_a_job(start, on_each_database, database_url
     assert await look.log() == {each: [lost, found] for each in everything}
 
 
+async def test_several_workers(start, on_each_database, database_url, receiver):
+    """Where several processes deliver, they share a job's steps, and nothing is doubled."""
+    webhooks = on_each_database(deliver=False)
+    webhooks.register(receiver.url, ["*"])
+    await webhooks.start()
+    look = Console(database_url)
+    everything = await given_up(look, webhooks, MANY // 2)
+    for _ in range(3):
+        await start(database_url, poll_interval=0.02)
+    jobs = [
+        await webhooks.replay(receiver.url, since=BEGIN),
+        await webhooks.replay(since=BEGIN),
+    ]
+    ended = [await job.finished() for job in jobs]
+    assert {job.state for job in ended} == {JobState.FINISHED}
+    assert sum(job.done for job in ended) == MANY // 2
+    await look.all_done()
+    assert Counter(each.id for each in receiver.received) == dict.fromkeys(everything, 1)
+
+
 @pytest.mark.parametrize(
     "place",
     ["hookline._storage.replay:make_due", "hookline._storage.jobs:SqlJobs.step"],

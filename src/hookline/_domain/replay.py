@@ -100,10 +100,10 @@ class Job:
     """A replay: what it selects, and how far it got.
 
     `total` were selected when it was counted; while `counted` is false the number still grows.
-    `done` of them were made due. A job is finished when all were made due; delivering them goes on.
-    What was resolved by other means meanwhile is passed over, so `done` may end below `total`.
-    `id` is None for a dry run, which counts and changes nothing. `reason` says why a job failed.
-    `rate` is deliveries made due per second, at most.
+    `done` of them were made due, `rate` per second at most. A job is finished when all were made
+    due; delivering them goes on. `done` may differ from `total` by what has changed since the
+    count: what was sent again by other means is passed over. `id` is None for a dry run, which
+    counts and changes nothing. `reason` says why a job failed.
     """
 
     id: str | None

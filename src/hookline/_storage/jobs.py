@@ -5,7 +5,9 @@ one short transaction fenced by its lease, makes due what the page selects and s
 ended. Whatever happens between two steps, the next one begins after the last that was committed.
 """
 
+import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.replay import Job, JobState, Selection, batch_of, pause_after
 from hookline._engine.keys import new_key
+from hookline._engine.replay import REST
 from hookline._ports import LeasedJob
 from hookline._storage import replay
 from hookline._storage.replay import Cursor, Walk
@@ -59,21 +62,20 @@ class SqlJobs:
     # what people see -----------------------------------------------------------------------
 
     async def preview(self, app: bytes, selection: Selection, now: int) -> Job:
-        """Count page by page, each in a reading transaction of its own."""
+        """Count page by page, each in a reading transaction of its own, resting as a job does."""
         fence, total = new_key(now), 0
-        cursor: Cursor | None = None
-        while True:
+        async with self._reading() as connection:
+            await self._check_message(connection, app, selection)
+            cursor = (await self._frame(connection, app, selection, fence, now)).start
+        while cursor is not None:
+            began = time.monotonic()
             async with self._walking(self._reading) as connection:
-                await self._check_message(connection, app, selection)
                 f = await self._frame(connection, app, selection, fence, now)
-                cursor = cursor or f.start
-                if cursor is None:
-                    break
                 page = await replay.page(connection, f, cursor)
                 total += len(await replay.judge(connection, f, page.candidates, now))
             cursor = page.end
-            if cursor is None:
-                break
+            if cursor is not None:
+                await asyncio.sleep((time.monotonic() - began) * REST)
         return Job(
             id=None,
             state=JobState.FINISHED,
@@ -243,7 +245,7 @@ class SqlJobs:
         async with self._walking(self._writing) as connection:
             if not await _still_ours(connection, leased):
                 return None
-            await replay.lock_lines(connection, chosen)
+            await replay.lock(connection, leased.app, chosen)
             again = [each.candidate for each in chosen]
             chosen = await replay.judge(connection, f, again, now, locked=True)
             await replay.make_due(connection, self._insert(delivery), chosen, now)

@@ -49,6 +49,8 @@ much older than its message, or than the attempt before it."""
 MOST_CACHED = 1000
 """Applications whose endpoints are kept in memory."""
 START, END = bytes(16), b"\xff" * 16
+LOCK = 0x7265706C
+"""PostgreSQL's advisory lock around what a step writes, beside the application's own number."""
 RELEASED = 1024
 """Held deliveries that `release` makes due, at most."""
 _ALONG_INDEXES = sa.select(
@@ -574,10 +576,20 @@ async def make_due(
         await _lead(connection, key, mine, now)
 
 
-async def lock_lines(connection: AsyncConnection, chosen: Iterable[Chosen]) -> None:
-    """Let nobody join or leave the lines of ordered endpoints: with the hot path's own lock."""
+async def lock(connection: AsyncConnection, app: bytes, chosen: Iterable[Chosen]) -> None:
+    """Let no other job of the application make anything due until the transaction ends.
+
+    Two that select the same would both find it as it was. Let nobody join or leave the lines of
+    ordered endpoints either: with the hot path's own lock.
+    """
     if connection.dialect.name != "postgresql":
         return  # the whole file is locked
+    number = int.from_bytes(app[12:], signed=True)
+    await connection.execute(
+        sa.select(
+            sa.func.pg_advisory_xact_lock(sa.cast(LOCK, sa.Integer), sa.cast(number, sa.Integer))
+        )
+    )
     for key in sorted({each.candidate.endpoint for each in chosen if each.line is not None}):
         number = int.from_bytes(key[8:], signed=True)
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
