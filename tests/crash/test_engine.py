@@ -4,7 +4,9 @@
 """
 
 import asyncio
+import itertools
 import logging
+import sqlite3
 import sys
 import threading
 import time
@@ -193,7 +195,8 @@ async def test_a_listener_that_raises(on_each_database):
 
 async def test_an_endpoint_that_cannot_be_signed_for(on_each_database, database_url):
     """A secret that was damaged in the database holds up its own endpoint, until it is repaired."""
-    webhooks, look = on_each_database(lease=1, retry_schedule=[0, *[0.2] * 99]), Look(database_url)
+    options = {"lease": 1, "retry_schedule": [0, *[0.2] * 99], "stop_timeout": 1}
+    webhooks, look = on_each_database(**options), Look(database_url)
     with Receiver() as good, Receiver() as bad:
         webhooks.register(good.url, ["*"])
         webhooks.register(bad.url, ["*"], secret="your-secret-key")
@@ -214,44 +217,49 @@ async def _secret(look, text):
     await look.rows("UPDATE hookline_endpoint_secret SET secret = :text", text=text)
     await look.rows("UPDATE hookline_endpoint SET revision = revision + 1")
     await look.rows("UPDATE hookline_application SET revision = revision + 1")
+    await look.rows("DELETE FROM hookline_circuit")  # no test waits for half a minute
 
 
-async def test_the_lane_survives_a_failed_look(make_webhooks, monkeypatch):
+async def test_the_lane_survives_a_failed_look(database_file, monkeypatch):
     """An error while the SQLite thread idles ends neither the thread nor those who wait for it."""
-    webhooks, failed = make_webhooks(), threading.Event()
-    with Receiver() as receiver:
-        webhooks.register(receiver.url, ["*"])
-        await webhooks.start()
-        data_version = lane._data_version
+    failed, data_version = threading.Event(), lane._data_version
 
-        def fail(connection):
-            if failed.is_set():
-                return data_version(connection)
+    def fail(connection):
+        if not failed.is_set():
             failed.set()
-            raise lane.sqlite3.OperationalError("disk I/O error")
+            raise sqlite3.OperationalError("disk I/O error")
+        return data_version(connection)
 
-        monkeypatch.setattr(lane, "_data_version", fail)
+    one = lane.Lane(str(database_file), lambda: None)
+    await one.open()
+    monkeypatch.setattr(lane, "_data_version", fail)
+    try:
         assert await asyncio.to_thread(failed.wait, PATIENCE)
-        await (await asyncio.wait_for(webhooks.trigger("a.b", {}), 5)).delivered(5)
+        done = one.submit(lambda connection: connection.execute("SELECT 1").fetchone())
+        assert await asyncio.wait_for(done, 5) == (1,)
+    finally:
+        await one.close()
 
 
 # freezing at the worst place --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ordered", [False, True], ids=["unordered", "ordered"])
-async def test_a_worker_frozen_in_the_middle_of_routing(
-    postgres_url, make_webhooks, start, ordered
+@pytest.mark.parametrize("at", ["_route", "_due_rows", "_judge"])
+async def test_a_worker_frozen_with_a_transaction_open(
+    postgres_url, make_webhooks, start, at, ordered
 ):
-    """A worker that stands still with a transaction open does not stop the others for long."""
+    """A worker that stands still while it routes, claims or settles stops no other for long."""
     with Receiver() as receiver:
-        register = [[receiver.url, {"ordered": ordered}]]
-        fault = {"at": f"{QUEUE}:_route", "name": "SIGSTOP"}
+        register = [[receiver.url, {"ordered": ordered, "concurrency": 1}]]
+        fault = {"at": f"{QUEUE}:{at}", "name": "SIGSTOP"}
         frozen = await start(postgres_url, register=register, fault=fault)
-        frozen.tell("trigger 1")
+        frozen.tell("trigger 200")
         await frozen.says("fault")
         webhooks = make_webhooks(database=postgres_url)
         await webhooks.start()
-        receipt = await webhooks.trigger("a.b", {})
+        await Look(postgres_url).rows("UPDATE hookline_worker SET seen_at = 0")  # long ago
+        receipt = await webhooks.trigger("a.b", {}, ordering_key="another line")
         await receipt.delivered(15)
 
 
@@ -348,11 +356,14 @@ def _restless():
 def test_triggers_that_meet_a_stop(on_each_database):
     """A trigger that meets a stop publishes or raises an error of ours; it never hangs."""
     webhooks, over, wrong = on_each_database(deliver=False), threading.Event(), []
+    calls = itertools.cycle(
+        [lambda: webhooks.trigger("a.b", {}), lambda: webhooks.trigger_many([("a.b", {})])]
+    )
 
     async def trigger():
         try:
             async with asyncio.timeout(8):
-                await webhooks.trigger("a.b", {})
+                await next(calls)()
         except HooklineError:
             return
         except Exception as error:  # noqa: BLE001 - listed at the end
