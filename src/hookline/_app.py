@@ -37,6 +37,7 @@ from hookline._engine import doctor
 from hookline._engine.clock import SystemClock
 from hookline._engine.engine import Engine
 from hookline._engine.keys import new_key
+from hookline._engine.publish import EngineStopped
 from hookline._engine.receipt import Receipt
 from hookline._engine.service import Home
 from hookline._observe.events import EventObserver, Listener, Observers
@@ -66,6 +67,7 @@ MAX_TIMEOUT = 30.0
 MAX_CONCURRENCY = 1000
 MIN_RATE, MAX_RATE = 0.001, 100_000
 MAX_IDEMPOTENCY_KEY = 256
+STOPS_OUTLIVED = 10
 MAX_DESCRIPTION = 1024
 MAX_JOBS = 1000
 
@@ -409,13 +411,22 @@ class Webhooks:
         """
         event_ = Event(event, data, metadata, idempotency_key, timestamp, deliver_at, ordering_key)
         message = self._message(event_)
-        engine = await self._running(session)
-        message.app = engine.app
         if session is not None:
+            engine = await self._running(session)
+            message.app = engine.app
             key = await engine.join(session, message)
         else:
-            key = await engine.publisher.publish(message)
+            key = await self._publish(message)
         return self._receipt(message, key)
+
+    async def _publish(self, message: NewMessage) -> bytes:
+        """Publish; start again when a stop came in between, as any later trigger would."""
+        for _ in range(STOPS_OUTLIVED):
+            engine = await self._running(None)
+            message.app = engine.app
+            with suppress(EngineStopped):
+                return await engine.publisher.publish(message)
+        raise StorageError("Hookline is being stopped again and again; nothing was published")
 
     async def trigger_many(
         self, events: Iterable[Event | tuple[Any, ...]], *, session: Any = None
@@ -501,8 +512,12 @@ class Webhooks:
         home = self._home
         if home is None:
             coroutine.close()
-            raise RuntimeError("the engine was stopped meanwhile")
-        return await asyncio.wrap_future(home.run(coroutine))
+            raise EngineStopped("Hookline was stopped meanwhile")
+        try:
+            return await asyncio.wrap_future(home.run(coroutine))
+        except RuntimeError as error:  # its loop was closed between the look and the call
+            coroutine.close()
+            raise EngineStopped(f"Hookline was stopped meanwhile ({error})") from error
 
     # looking after endpoints ---------------------------------------------------------------
 

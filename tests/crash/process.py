@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from importlib import import_module
 
 from hookline import Webhooks
@@ -43,6 +44,7 @@ def arm(at, name):
         setattr(owner, last, original)
         say("fault", name)
         os.kill(os.getpid(), getattr(signal, name))
+        time.sleep(0.5)  # a signal to all threads takes a moment: nothing goes beyond this point
         return original(*arguments, **options)
 
     setattr(owner, last, fall)

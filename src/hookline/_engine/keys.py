@@ -7,6 +7,7 @@ import threading
 from hookline._domain import ids
 
 _START_BITS = ids.COUNTER_BITS - 1
+_REMEMBERED = 256
 
 
 class _Source:
@@ -16,15 +17,19 @@ class _Source:
         # An instance of our own: an application that seeds `random` must not repeat our keys.
         self._bits = random.Random().getrandbits  # noqa: S311 - not a secret
         self._lock = threading.Lock()
-        self._last = self._counter = 0
+        self._counters: dict[int, int] = {}  # of the last milliseconds, oldest first
 
     def new(self, now: int) -> bytes:
         with self._lock:
-            if now == self._last:
-                self._counter += 1
-            else:
-                self._last, self._counter = now, self._bits(_START_BITS)
-            return ids.uuid7(now, self._counter, self._bits(ids.RANDOM_BITS))
+            counter = self._counters.get(now)
+            if counter is None:
+                # Several are remembered: an attempt's key has the time of its start, and must
+                # not begin this millisecond's count anew.
+                if len(self._counters) >= _REMEMBERED:
+                    del self._counters[next(iter(self._counters))]
+                counter = self._bits(_START_BITS)
+            self._counters[now] = counter + 1
+            return ids.uuid7(now, counter, self._bits(ids.RANDOM_BITS))
 
 
 _source = _Source()

@@ -80,13 +80,15 @@ class Limiter:
         gate = self._gates.get(target.key)
         held = gate.flying + len(gate.waiting) if gate is not None else 0
         own = self.share.of(target.concurrency, target.key)
+        if own and target.rate_limit is not None:  # it is the rate that decides, not the places
+            return self._ahead(target) - held
         return own + self._ahead(target) - held if own else 0
 
     def _ahead(self, target: Target) -> int:
         """Return how many may wait at a gate: what waits here, no other worker can send."""
         workers = self.share.workers
-        if target.rate_limit is not None:  # a few seconds' worth
-            return min(AHEAD // workers, max(1, int(5 * target.rate_limit / workers)))
+        if target.rate_limit is not None:  # two seconds' worth
+            return min(AHEAD, max(1, int(2 * target.rate_limit / workers)))
         return max(1, AHEAD // workers)
 
     def take_back(self) -> list[Flight]:

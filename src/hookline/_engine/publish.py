@@ -1,6 +1,7 @@
 """trigger → message, durable. Callers that arrive together share a commit."""
 
 import asyncio
+import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 from hookline._engine.batcher import Batcher
 from hookline._ports import NewMessage, Queue
-from hookline.errors import IdempotencyConflict
+from hookline.errors import IdempotencyConflict, StorageError
 
 MOST_MESSAGES = 1000
 """Messages in one commit."""
@@ -22,6 +23,10 @@ def conflict(key: str | None) -> IdempotencyConflict:
         f"idempotency_key {key!r} was used within 24 hours for another event, data or metadata; "
         "use a key that names this event"
     )
+
+
+class EngineStopped(StorageError):
+    """The engine stopped between being asked and being able to act; another one may be started."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,17 +46,26 @@ class Publisher:
         self._home = home
         self._on_commit = on_commit
         self._arrived: deque[_Waiting] = deque()
+        self._door = threading.Lock()
+        self._closed = False
         self._scheduled = False
         self._batcher = Batcher(self._commit, MOST_MESSAGES)
 
     def publish(self, message: NewMessage) -> asyncio.Future[bytes]:
-        """Return a future of the caller's loop: the message's key once it is committed."""
+        """Return a future of the caller's loop: the message's key once it is committed.
+
+        Raises EngineStopped when the door is shut: nothing was published.
+        """
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._arrived.append(_Waiting(message, future))
-        # The flag is cleared on the home loop before it looks: at worst it is woken for nothing.
-        if not self._scheduled:
-            self._scheduled = True
-            self._home.call_soon_threadsafe(self._gather)
+        # Whoever gets in is served: `drain` shuts the door before it serves the last ones.
+        with self._door:
+            if self._closed:
+                raise EngineStopped("Hookline was stopped meanwhile")
+            self._arrived.append(_Waiting(message, future))
+            # The flag is cleared on the home loop before it looks: at worst it wakes for nothing.
+            if not self._scheduled:
+                self._scheduled = True
+                self._home.call_soon_threadsafe(self._gather)
         return future
 
     def _gather(self) -> None:
@@ -74,7 +88,9 @@ class Publisher:
                 loop.call_soon_threadsafe(_resolve, items)
 
     async def drain(self) -> None:
-        """Return when every message handed in is committed."""
+        """Take no more messages; return when every one handed in is committed."""
+        with self._door:
+            self._closed = True
         self._gather()
         await self._batcher.drain()
 

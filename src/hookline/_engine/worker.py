@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
+from hookline._domain.delivery import Decision, Failure, Outcome
 from hookline._engine.attempt import Flight, conclude, prepare
 from hookline._engine.batcher import Batcher
 from hookline._engine.keys import new_key
@@ -16,6 +17,7 @@ from hookline._ports import (
     Leased,
     Observer,
     Queue,
+    Request,
     Results,
     Sender,
     Settled,
@@ -31,10 +33,14 @@ LOW_WATER = 0.5
 time would cost a transaction each."""
 MOST_HELD = 16
 """Times `max_in_flight` a worker holds at most, waiting for their turn and to be settled."""
+UNDECIDED = 60_000
+"""Milliseconds until a delivery is tried again whose answer could not be judged."""
 ROUTE_PAUSE = 5
 """Milliseconds until more messages are routed when none of the last ones could be taken at once."""
 SWEEP_SHARE = 20
 """An empty look over all endpoints is repeated after this many times its own duration at least."""
+LONGEST_SWEEP = 5000
+"""Milliseconds such a pause lasts at most: one slow look may have had another reason."""
 BEAT_INTERVAL = 2.0
 """Seconds between signs of life; one that joins waits for one, so that all know their share."""
 FAREWELL = 5.0
@@ -82,6 +88,7 @@ class Worker:
         self._saturated = False  # an endpoint has more due than its limits let us take
         self._route_at = 0
         self._route_rest = 0
+        self._route_blocked = 0  # looks in a row that found only what others were routing
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._errands: set[asyncio.Task[None]] = set()
@@ -225,8 +232,14 @@ class Worker:
         if routed.waiting:
             self._claim_at = now
             self._later(self._queue.announce())  # others may have room for what is due
-        # Routing ahead of what can be sent only costs: others get their turn meanwhile.
-        self._route_rest = now + (ROUTE_PAUSE if routed.waiting and not routed.leased else 0)
+        # Routing ahead of what can be sent only costs: others get their turn meanwhile. And what
+        # another process is routing at this moment cannot be had.
+        blocked = not routed.counts and routed.next_due is not None and routed.next_due <= now
+        self._route_blocked = self._route_blocked + 1 if blocked else 0
+        pause = ROUTE_PAUSE if routed.waiting and not routed.leased else 0
+        if blocked:
+            pause = min(ROUTE_PAUSE << min(self._route_blocked, 10), self._poll_ms)
+        self._route_rest = now + pause
         due = NEVER if routed.next_due is None else max(routed.next_due, self._route_rest)
         self._route_at = min(self._route_at, due, now + self._poll_ms)
 
@@ -245,7 +258,8 @@ class Worker:
         if claimed.saturated and settled != self._settled:
             due = now  # what landed during the look has made room that it did not see
         # Retries settled here are remembered as they are made; a look finds what others left.
-        pause = max(self._poll_ms, int((time.monotonic() - began) * 1000 * SWEEP_SHARE))
+        took = int((time.monotonic() - began) * 1000 * SWEEP_SHARE)
+        pause = max(self._poll_ms, min(took, LONGEST_SWEEP))
         self._claim_at = min(self._claim_at, due, now + pause)
 
     def _launch(self, leased: Iterable[Leased], circuits: Circuits, lease_until: int) -> None:
@@ -272,10 +286,21 @@ class Worker:
             going.append(flight)
         if going:
             self._airborne += len(going)
-            self._sender.send([prepare(flight, self._settings) for flight in going])
+            self._sender.send(self._prepare(going))
         back += self._limiter.take_back()
         if back:
             self._later(self._give_back(back))
+
+    def _prepare(self, flights: Iterable[Flight]) -> list[Request]:
+        """Return the requests; what cannot be prepared has failed like any other attempt."""
+        requests = []
+        for flight in flights:
+            try:
+                requests.append(prepare(flight, self._settings))
+            except Exception as error:  # noqa: BLE001 - one endpoint's damage is not the others'
+                detail = f"could not be prepared: {error}"[:200]
+                self._on_results([(flight, Outcome(failure=Failure.OTHER, detail=detail))])
+        return requests
 
     def _later(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._home.create_task(coroutine)
@@ -309,7 +334,16 @@ class Worker:
         landed = [result for _ in range(len(self._arrived)) for result in self._arrived.popleft()]
         self._airborne -= len(landed)
         self._send(self._limiter.landed([flight for flight, _ in landed], now))
-        self._settler.add([(f, conclude(f, outcome, now, self._settings)) for f, outcome in landed])
+        self._settler.add([(f, self._conclude(f, outcome, now)) for f, outcome in landed])
+
+    def _conclude(self, flight: Flight, outcome: Outcome, now: int) -> Settlement:
+        try:
+            return conclude(flight, outcome, now, self._settings)
+        except Exception as error:  # noqa: BLE001 - a delivery must not be lost over its schedule
+            self._observer.trouble("deciding about an answer", error)
+            again = Decision.retry(now + UNDECIDED, f"undecided: {error}"[:200])
+            key = new_key(flight.started_at)
+            return Settlement(flight.delivery, key, flight.started_at, outcome, again)
 
     async def _settle(self, batch: list[tuple[Flight, Settlement]]) -> None:
         """Write the batch; try again until the database takes it."""

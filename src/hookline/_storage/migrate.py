@@ -5,11 +5,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from hookline._storage.schema import VERSION_TABLE
+from hookline._storage.schema import VERSION_TABLE, application
 from hookline.errors import StorageError
 
-HEAD = "0001"
-"""The newest migration; a test compares it with the scripts."""
+VERSIONS = ("0001",)
+HEAD = VERSIONS[-1]
+"""The newest migration; a test compares them with the scripts."""
 LOCK = 0x6D696772
 """PostgreSQL's advisory lock around a migration. SQLite has its write lock."""
 
@@ -24,12 +25,30 @@ def version(connection: sa.Connection) -> str | None:
 
 def check(connection: sa.Connection) -> None:
     """Raise StorageError saying what to run unless the schema is this version's."""
-    found = version(connection)
+    found = _known(connection)
     if found == HEAD:
         return
     has = "has no Hookline tables" if found is None else f"is at schema version {found}"
-    what = "update Hookline" if found is not None and found > HEAD else "run: hookline migrate"
-    raise StorageError(f"the database {has}, this Hookline needs version {HEAD}; {what}")
+    raise StorageError(
+        f"the database {has}, this Hookline needs version {HEAD}; run: hookline migrate"
+    )
+
+
+def _known(connection: sa.Connection) -> str | None:
+    """Return the version, or raise StorageError where no migration can start from."""
+    found = version(connection)
+    if found is None and sa.inspect(connection).has_table(application.name):
+        raise StorageError(
+            f"the database has Hookline tables of an unknown schema version ({VERSION_TABLE} is "
+            "missing or empty); restore it from a backup, or write the version it had there"
+        )
+    if found is not None and found not in VERSIONS:
+        what = "update Hookline" if found > HEAD else "restore the database from a backup"
+        raise StorageError(
+            f"the database is at schema version {found}, which this Hookline does not know (it "
+            f"needs version {HEAD}); {what}"
+        )
+    return found
 
 
 def upgrade(connection: sa.Connection) -> bool:
@@ -39,11 +58,8 @@ def upgrade(connection: sa.Connection) -> bool:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
-    found = version(connection)
-    if found == HEAD:
+    if _known(connection) == HEAD:
         return False
-    if found is not None and found > HEAD:
-        check(connection)
     # Alembic tells of its plug-ins at INFO; an application's log is not the place.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command  # noqa: PLC0415 - 150 ms that most starts need not pay

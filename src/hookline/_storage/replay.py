@@ -80,6 +80,10 @@ class Cursor(NamedTuple):
     second: bytes
 
 
+HERE = Cursor(Walk.LIVE, START, START)
+"""The place of a delivery that was not found by walking."""
+
+
 class Candidate(NamedTuple):
     """A delivery that may be selected, and where it was found; `number` is its attempt's."""
 

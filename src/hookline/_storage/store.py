@@ -36,7 +36,7 @@ from hookline._storage.schema import (
     outbox,
 )
 from hookline._storage.unreachable import explain
-from hookline.errors import SessionMismatch, StorageError
+from hookline.errors import InvalidInput, SessionMismatch, StorageError
 
 DEFAULT_APPLICATION = "default"
 PRUNE_BATCH = 2000
@@ -153,18 +153,21 @@ class SqlStore:
         """Insert new declarations, apply changed ones, leave unchanged ones alone.
 
         An unchanged declaration does not undo what was changed since by other means, such as a
-        rotated secret. One that is back in the file it had left is enabled again.
+        rotated secret. One that is back in the file it had left is enabled again, and what was
+        held for it meanwhile is sent.
         """
         async with self._writing() as connection:
             # Processes that start together declare the same endpoints: one after the other.
             mine = application.c.id == app
             await connection.execute(sa.select(application.c.id).where(mine).with_for_update())
-            for declared in endpoints:
-                await self._declare(connection, app, declared, now)
+            back = [await self._declare(connection, app, each, now) for each in endpoints]
+        for key in filter(None, back):
+            await self._release(key, now)
 
     async def _declare(
         self, connection: AsyncConnection, app: bytes, declared: Endpoint, now: int
-    ) -> None:
+    ) -> bytes | None:
+        """Store one declaration; return its key when it is back in the file it had left."""
         digest = _digest(declared)
         values = {
             "url": declared.url,
@@ -187,6 +190,7 @@ class SqlStore:
                 )
             )
         ).first()
+        back = False
         if found is None:
             key = new_key(now)
             fixed = {"id": key, "app_id": app, "declared_url": declared.url, "created_at": now}
@@ -195,13 +199,14 @@ class SqlStore:
             key = found.id
             back = found.disabled_at is not None and found.disabled_reason == LEFT_FILE
             if found.declared_digest == digest and found.source == declared.source and not back:
-                return
+                return None
             if back:
                 values |= {"disabled_at": None, "disabled_reason": None}
             await connection.execute(endpoint.update().where(endpoint.c.id == key), values)
         if found is None or (found.declared_digest or b"")[HALF:] != digest[HALF:]:
             await self._replace_secrets(connection, key, declared.secret, now)
         await self._touch(connection, key)
+        return key if back else None
 
     @staticmethod
     async def _replace_secrets(
@@ -353,6 +358,7 @@ class SqlStore:
     async def cancel(self, message_key: bytes, now: int) -> int:
         """Take a message out of outbox and queue, except what is being sent; count that."""
         async with self._writing() as connection:
+            await self._lock_lines_of(connection, message_key)
             waiting = await connection.execute(
                 outbox.delete().where(outbox.c.message_id == message_key)
             )
@@ -397,15 +403,29 @@ class SqlStore:
         """Make a manual attempt due now; False when one is being sent, or waits for its turn.
 
         A schedule that is running goes on afterwards as if nothing had happened. Raises
-        LookupError when there is no such message.
+        InvalidInput when there is no such message, or what it said was erased.
         """
         mine = sa.and_(delivery.c.message_id == message_key, delivery.c.endpoint_id == endpoint_key)
         async with self._writing() as connection:
-            if (
-                await connection.scalar(sa.select(message.c.id).where(message.c.id == message_key))
-                is None
-            ):
-                raise LookupError("no such message")
+            found = (
+                await connection.execute(
+                    sa.select(
+                        sa.func.length(message.c.body).label("size"),
+                        message.c.ordering_key,
+                        endpoint.c.ordered,
+                    ).where(
+                        message.c.id == message_key,
+                        endpoint.c.id == endpoint_key,
+                        endpoint.c.app_id == message.c.app_id,
+                    )
+                )
+            ).first()
+            if found is None:
+                raise InvalidInput("message_id: there is no such message (any more)")
+            if not found.size:
+                raise InvalidInput("message_id: what the message said was erased")
+            line = (found.ordering_key or "") if found.ordered else None
+            await self._lock_lines(connection, [endpoint_key] if line is not None else [])
             live = (await connection.execute(sa.select(delivery).where(mine))).first()
             if live is None:
                 made = await connection.scalar(
@@ -413,18 +433,10 @@ class SqlStore:
                         attempt.c.message_id == message_key, attempt.c.endpoint_id == endpoint_key
                     )
                 )
-                await connection.execute(
-                    self._insert(delivery).on_conflict_do_nothing(),
-                    {
-                        "message_id": message_key,
-                        "endpoint_id": endpoint_key,
-                        "attempts": made or 0,
-                        "step": 0,
-                        "lease": 0,
-                        "next_attempt_at": now,
-                        "resume_at": 0,
-                    },
+                ended = replay.Chosen(
+                    replay.Candidate(replay.HERE, message_key, endpoint_key, made or 0), None, line
                 )
+                await replay.make_due(connection, self._insert(delivery), [ended], now)
                 return True
             if live.next_attempt_at == IN_LINE or (live.lease and live.next_attempt_at > now):
                 return False
@@ -436,9 +448,29 @@ class SqlStore:
             )
             return True
 
+    async def _lock_lines(self, connection: AsyncConnection, keys: Iterable[bytes]) -> None:
+        """Let nobody join or leave the lines of ordered endpoints until the transaction ends.
+
+        The hot path's own lock, on PostgreSQL; on SQLite the whole file is locked.
+        """
+        if self._partitioned:
+            for key in sorted(set(keys)):
+                number = int.from_bytes(key[8:], signed=True)
+                await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+
+    async def _lock_lines_of(self, connection: AsyncConnection, message_key: bytes) -> None:
+        """Lock the lines a message stands in."""
+        ordered = await connection.execute(
+            sa.select(delivery.c.endpoint_id).where(
+                delivery.c.message_id == message_key, delivery.c.line.is_not(None)
+            )
+        )
+        await self._lock_lines(connection, ordered.scalars().all())
+
     async def erase(self, message_key: bytes, now: int) -> None:
         """Erase what a message said and what was answered; that it was sent stays known."""
         async with self._writing() as connection:
+            await self._lock_lines_of(connection, message_key)
             await connection.execute(
                 message.update().where(message.c.id == message_key).values(body=b"")
             )

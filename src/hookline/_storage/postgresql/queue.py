@@ -66,13 +66,26 @@ PLANS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    # A frozen process must not keep others waiting for its locks.
+    "idle_in_transaction_session_timeout": "5000",
 }
 """Every statement here walks an index by key. Statistics of a queue are out of date as soon as they
 are made: a plan chosen while it was nearly empty must not scan a million rows a minute later."""
 TIMEOUT = 30.0
 """Seconds for one statement, and to get a connection."""
 
-_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, TimeoutError)
+_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+TRY_LOCK = "SELECT pg_try_advisory_xact_lock($1)"
 _ATTEMPT_COLUMNS = [
     "message_id", "id", "endpoint_id", "number", "trigger", "started_at", "url", "state", "status",
     "failure", "detail", "response_headers", "response_body", "dns_us", "connect_us", "tls_us",
@@ -128,10 +141,10 @@ class PostgresQueue:
     async def stop(self) -> None:
         """Close everything. Safe to call twice."""
         for task in (self._listener, self._vacuum):
-            if task is not None:
+            # Asked until it ends: a driver may turn a cancel into an error of its own.
+            while task is not None and not task.done():
                 task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
+                await asyncio.wait([task], timeout=1)
         self._listener = self._vacuum = None
         pools, self._durable, self._quick = (self._durable, self._quick), None, None
         for pool in pools:
@@ -144,8 +157,13 @@ class PostgresQueue:
         if pool is None:
             raise StorageError("the database was closed")
         try:
-            async with pool.acquire(timeout=TIMEOUT) as connection, connection.transaction():
-                yield connection
+            async with pool.acquire(timeout=TIMEOUT) as connection:
+                try:
+                    async with connection.transaction():
+                        yield connection
+                except _LOST:
+                    connection.terminate()  # in no state to be used again
+                    raise
         except _LOST as error:
             words = str(error) or type(error).__name__
             raise ConnectionLost(f"PostgreSQL: connection lost: {words}") from error
@@ -250,9 +268,10 @@ class PostgresQueue:
             batch.routed.next_due = await connection.fetchval(SQL["next_outbox"])
             if batch.routed.next_due is None or batch.routed.next_due > now:
                 return batch.routed
-            if await connection.fetchval(SQL["any_ordered"]):
-                # One router at a time, or a younger message could be first in an empty line.
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", ROUTE_LOCK)
+            # One router at a time, or a younger message could be first in an empty line.
+            ordered = await connection.fetchval(SQL["any_ordered"])
+            if ordered and not await connection.fetchval(TRY_LOCK, ROUTE_LOCK):
+                return batch.routed
             due = await connection.fetch(SQL["due_outbox"], now, ROUTE_MESSAGES)
             batch.circuits = await _circuits(connection)
             tables = await self._routing_tables(connection, {row["app_id"] for row in due})

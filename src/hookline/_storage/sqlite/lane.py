@@ -23,6 +23,7 @@ BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process's write transaction."""
 PEEK_INTERVAL = 0.1
 """Seconds between looks at the file's data version while idle: two microseconds each."""
+INCREMENTAL = 2
 MOST_JOBS = 64
 """Jobs in one transaction: a bound on how long others wait for the write lock."""
 
@@ -109,15 +110,16 @@ class Lane:
             _tell(self._closed)
 
     def _serve(self, connection: sqlite3.Connection) -> None:
-        seen = _data_version(connection)
+        seen = 0
         while True:
             try:
                 job = self._jobs.get(timeout=PEEK_INTERVAL)
             except Empty:
-                version = _data_version(connection)
-                if version != seen:
-                    seen = version
-                    self._on_foreign_write()
+                with suppress(sqlite3.Error):  # no look this time; a job will say what is wrong
+                    version = _data_version(connection)
+                    if version != seen:
+                        seen = version
+                        self._on_foreign_write()
                 continue
             jobs: list[Job] = []
             while job is not None and len(jobs) < MOST_JOBS:
@@ -185,10 +187,16 @@ class Lane:
 def connect(path: str) -> sqlite3.Connection:
     """Open the file the way the lane wants it."""
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
-    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of effect while the file is empty only
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA temp_store=MEMORY")
-    connection.execute("PRAGMA cache_size=-16000")
+    try:
+        # Setting it writes, also where it is set: ask first. Of effect in an empty file only.
+        if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA cache_size=-16000")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -212,7 +220,9 @@ def _run(
     connection.execute("SAVEPOINT job")
     try:
         result = job.run(connection, *job.found)
-    except Exception as error:  # noqa: BLE001 - belongs to the job's caller
+    except Exception as error:
+        if not connection.in_transaction:
+            raise  # SQLite undid the whole turn by itself (a full disk): nobody's writes stand
         connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
         return job, None, _translated(error)

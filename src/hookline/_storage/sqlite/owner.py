@@ -25,7 +25,13 @@ class FileLock:
         """Return whether this lock is ours; never waits."""
         if self._fd is not None or fcntl is None:
             return True
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(
+                f"{self._path}: {error.strerror}; the lock file of the process that delivers must "
+                "be writable, beside the database"
+            ) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -36,6 +36,7 @@ from hookline._storage.schema import HELD, IN_LINE
 from hookline._storage.sql import load
 from hookline._storage.sqlite.lane import Lane
 from hookline._storage.sqlite.owner import FileLock
+from hookline.errors import StorageError
 
 SQL = load("hookline._storage.sqlite")
 
@@ -78,7 +79,7 @@ class SqliteQueue:
     @property
     def _open(self) -> Lane:
         if self._lane is None:
-            raise RuntimeError("the queue is not open")
+            raise StorageError("the database was closed")
         return self._lane
 
     async def beat(self, worker: bytes, now: int) -> Share | None:  # noqa: ARG002 - the port's
