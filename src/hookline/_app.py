@@ -514,10 +514,17 @@ class Webhooks:
             coroutine.close()
             raise EngineStopped("Hookline was stopped meanwhile")
         try:
-            return await asyncio.wrap_future(home.run(coroutine))
-        except RuntimeError as error:  # its loop was closed between the look and the call
+            running = home.run(coroutine)
+        except RuntimeError as error:  # it is stopping
             coroutine.close()
-            raise EngineStopped(f"Hookline was stopped meanwhile ({error})") from error
+            raise EngineStopped("Hookline was stopped meanwhile") from error
+        try:
+            return await asyncio.wrap_future(running)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # it is the caller that was canceled
+            raise EngineStopped("Hookline was stopped meanwhile") from None
 
     # looking after endpoints ---------------------------------------------------------------
 
