@@ -1,22 +1,13 @@
-"""The reference page of the command line: `python docs/cli_page.py` writes it anew.
-
-`tests/docs/test_cli_page.py` checks that it is current.
-"""
+"""The reference page of the command line, for `generate.py`: what the commands say of themselves."""
 
 # A script, not a package; and the rows of a table cannot be wrapped.
 # ruff: noqa: INP001
 
-from pathlib import Path
 from typing import Any
 
 from typer.main import get_command
 
 from hookline.cli import app
-
-PAGE = Path(__file__).parent / "reference" / "cli.md"
-NOTE = (
-    "<!-- Made from the code by `python docs/cli_page.py`. Change the code, not this page. -->\n\n"
-)
 
 
 def page() -> str:
@@ -27,7 +18,7 @@ def page() -> str:
         for name, command in commands.items()
     )
     chapters = "\n".join(_chapter(name, command) for name, command in commands.items())
-    return f"""{NOTE}# Command line
+    return f"""# Command line
 
 {index}
 
@@ -73,7 +64,3 @@ def _kind(option: Any) -> str:
     if getattr(option, "min", None) is not None:
         return "NUMBER"
     return "FILE" if option.name.endswith("file") else "TEXT"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), "utf-8")

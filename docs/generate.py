@@ -8,6 +8,7 @@
 
 import inspect
 import re
+import runpy
 from dataclasses import fields
 from itertools import accumulate
 from pathlib import Path
@@ -28,6 +29,7 @@ NOTE = (
 def pages() -> dict[str, str]:
     """Return every generated page by its path below `docs/`."""
     made = {"settings": settings(), "errors": errors_tree(), "deliveries": deliveries()}
+    made["cli"] = runpy.run_path(str(DOCS / "cli_page.py"))["page"]()
     return {f"reference/{name}.md": NOTE + text for name, text in made.items()}
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hookline._app import Event, Webhooks
     from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
     from hookline._domain.endpoint import Endpoint
+    from hookline._domain.finding import Finding
+    from hookline._domain.readiness import Readiness
     from hookline._domain.replay import Job, JobState
     from hookline._engine.receipt import Receipt
     from hookline._observe.events import OperationalEvent
@@ -28,10 +30,12 @@ __all__ = [
     "DeliveryStatus",
     "Endpoint",
     "Event",
+    "Finding",
     "HooklineError",
     "Job",
     "JobState",
     "OperationalEvent",
+    "Readiness",
     "Receipt",
     "Settings",
     "Webhooks",
@@ -45,10 +49,12 @@ _HOMES = {
     "DeliveryStatus": "hookline._domain.delivery",
     "Endpoint": "hookline._domain.endpoint",
     "Event": "hookline._app",
+    "Finding": "hookline._domain.finding",
     "HooklineError": "hookline.errors",
     "Job": "hookline._domain.replay",
     "JobState": "hookline._domain.replay",
     "OperationalEvent": "hookline._observe.events",
+    "Readiness": "hookline._domain.readiness",
     "Receipt": "hookline._engine.receipt",
     "Settings": "hookline._settings",
     "Webhooks": "hookline._app",

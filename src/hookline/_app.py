@@ -585,7 +585,8 @@ class Webhooks:
         (Or when it waits for its turn at an ordered endpoint.)
 
         A manual attempt that fails leaves the automatic schedule as it was; when none was running,
-        a fresh one starts.
+        a fresh one starts. Raises MessageNotFound, EndpointNotFound, or InvalidInput when what
+        the message said was erased.
         """
         message, key = _message_key(message_id), await self._endpoint_key(endpoint)
         engine = await self._running(None)
@@ -631,7 +632,7 @@ class Webhooks:
 
         Each selected delivery is due at once, as with `resend`; `rate` makes it so many per second
         at most. `dry_run` counts, and changes nothing. Raises EndpointNotFound, EndpointDisabled,
-        UnknownEventType, InvalidInput, or LookupError for an unknown message.
+        UnknownEventType, InvalidInput, or MessageNotFound.
         """
         _check_number("rate", rate, MIN_RATE, MAX_RATE)
         key = None if endpoint is None else await self._replayable(endpoint)

@@ -120,7 +120,19 @@ class Share(NamedTuple):
         What cannot be divided goes to workers that differ from endpoint to endpoint.
         """
         whole, rest = divmod(limit, self.workers)
-        return whole + ((self.rank + key[-1]) % self.workers < rest)
+        return whole + (self._turn(key) < rest)
+
+    def of_rate(self, rate: float, places: int, key: bytes) -> float:
+        """Return this worker's part of an endpoint's requests per second; all parts are the rate.
+
+        Never less than one a second each: parts below it would all begin with a request at the
+        same moment. So a low rate is kept by fewer workers, and by none without a place.
+        """
+        sharing = max(1, min(self.workers, places, int(rate)))
+        return rate / sharing if self._turn(key) < sharing else 0.0
+
+    def _turn(self, key: bytes) -> int:
+        return (self.rank + key[-1]) % self.workers
 
 
 class Queue(Protocol):
@@ -284,7 +296,7 @@ class Jobs(Protocol):
         ...
 
     async def add(self, app: bytes, selection: Selection, rate: float | None, now: int) -> Job:
-        """Store a job; LookupError for a message that does not exist."""
+        """Store a job; MessageNotFound for a message that does not exist."""
         ...
 
     async def get(self, app: bytes, key: bytes) -> Job | None:

@@ -15,6 +15,7 @@
     ├── IdempotencyConflict            the same key was used with another event
     ├── EndpointNotFound (LookupError) no endpoint with that id or URL
     ├── EndpointDisabled               nothing is replayed to it before it is enabled
+    ├── MessageNotFound (LookupError)  no message with that id, or it is gone by retention
     ├── JobNotFound (LookupError)      no replay with that id
     ├── SessionMismatch                session= is bound to another database
     ├── DeliveryTimeout (TimeoutError) receipt.delivered or job.finished ran out of time
@@ -37,6 +38,7 @@ __all__ = [
     "InvalidUrl",
     "InvalidWebhooksFile",
     "JobNotFound",
+    "MessageNotFound",
     "PayloadTooLarge",
     "SessionMismatch",
     "StorageError",
@@ -94,6 +96,10 @@ class EndpointNotFound(HooklineError, LookupError):
 
 class EndpointDisabled(HooklineError):
     """The endpoint is disabled: enable it, then replay to it."""
+
+
+class MessageNotFound(HooklineError, LookupError):
+    """There is no message with that id; its time in the database may be over."""
 
 
 class JobNotFound(HooklineError, LookupError):

@@ -22,7 +22,7 @@ from hookline._storage.schema import (
     job,
     message,
 )
-from hookline.errors import StorageError
+from hookline.errors import MessageNotFound, StorageError
 
 LEASE, SECOND, HOUR, DAY = 30_000, 1000, 3_600_000, 86_400_000
 REFUSED = Outcome(503, Failure.STATUS)
@@ -423,9 +423,9 @@ async def test_an_unknown_message(bench):
     async with bench as b:
         await b.declare("one")
         unknown = Selection(message=ids.encode(ids.MESSAGE, new_key(b.now)), states=EVERYTHING)
-        with pytest.raises(LookupError):
+        with pytest.raises(MessageNotFound):
             await add(b, unknown)
-        with pytest.raises(LookupError):
+        with pytest.raises(MessageNotFound):
             await preview(b, unknown)
         [leased] = await fail(b)
         await b.store.erase(leased.message, b.now)

@@ -4,6 +4,7 @@ import pytest
 
 from hookline._domain.delivery import Decision, DeliveryState, Failure, Outcome
 from hookline._engine.keys import new_key
+from hookline.errors import MessageNotFound
 
 LEASE = 30_000
 SECOND, HOUR, DAY = 1000, 3_600_000, 24 * 3_600_000
@@ -450,7 +451,7 @@ async def test_resend_of_nothing(bench):
     """A message that does not exist cannot be sent again."""
     async with bench as b:
         [key] = await b.declare("one")
-        with pytest.raises(LookupError):
+        with pytest.raises(MessageNotFound):
             await b.store.resend(new_key(b.now), key, b.now)
 
 
@@ -490,7 +491,7 @@ async def test_retention(database):
         await b.store.prune(b.now)
         assert len(await b.store.attempts(young)) == 1
         assert await b.states(young) == {"one": ("succeeded", 1)}
-        with pytest.raises(LookupError):
+        with pytest.raises(MessageNotFound):
             await b.store.resend(old_done, (await b.keys())["one"], b.now)
         b.now += 7 * DAY
         [leased] = (await b.claim()).leased

@@ -18,6 +18,7 @@ from hookline.errors import (
     EndpointNotFound,
     InvalidInput,
     JobNotFound,
+    MessageNotFound,
     UnknownEventType,
 )
 from hookline.testing import Receiver
@@ -371,7 +372,7 @@ async def test_one_message_has_no_range(make_webhooks):
     with pytest.raises(InvalidInput, match="until: a single message"):
         await webhooks.replay(message=receipt.message_id, until=BEGIN)
     unknown = ids.encode(ids.MESSAGE, new_key(1))
-    with pytest.raises(LookupError):
+    with pytest.raises(MessageNotFound):
         await webhooks.replay(message=unknown)
 
 

@@ -4,6 +4,7 @@ A limit holds over all workers; each keeps to its `Share` of it, so that no requ
 into the database. What is over the limit waits here, leased, for the next free place.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable
 
@@ -39,7 +40,7 @@ class _Gate:
             return 1  # blocked for others: the probe belongs to the worker that claimed it
         admitted = circuit.admits(now) if circuit is not None else None
         limit = target.concurrency if admitted is None else min(admitted, target.concurrency)
-        return share.of(limit, target.key)
+        return share.of(limit, target.key) if _rate(target, share) else 0
 
     def next_at(self, share: Share, now: int) -> int:
         """Return when the rate allows the next request: now or later."""
@@ -47,11 +48,12 @@ class _Gate:
             return now
         if self.free_at > now + 1000 + self.interval(share) + SET_BACK:
             self.free_at = now
-        return max(now, round(self.free_at - _burst(self.target, share)))
+        burst = max(0.0, 1000 - self.interval(share))  # up to a second's worth at once
+        return max(now, round(self.free_at - burst))
 
     def interval(self, share: Share) -> float:
         """Return the milliseconds between two requests at an even rhythm."""
-        return 1000 * share.workers / (self.target.rate_limit or 1)
+        return 1000 / (_rate(self.target, share) or math.inf)
 
     def count(self, share: Share, now: int) -> None:
         """Count one request against the rate (a token bucket, kept as a time: GCRA)."""
@@ -59,10 +61,11 @@ class _Gate:
             self.free_at = max(self.free_at, now) + self.interval(share)
 
 
-def _burst(target: Target, share: Share) -> float:
-    """Return how far (ms) requests may run ahead of an even rhythm: up to a second's worth."""
-    interval = 1000 * share.workers / (target.rate_limit or 1)
-    return max(0.0, 1000 - interval)
+def _rate(target: Target, share: Share) -> float:
+    """Return the requests per second this worker may send to an endpoint."""
+    if target.rate_limit is None:
+        return math.inf
+    return share.of_rate(target.rate_limit, target.concurrency, target.key)
 
 
 class Limiter:
@@ -79,17 +82,16 @@ class Limiter:
         """Return how many more deliveries of an endpoint this worker can take."""
         gate = self._gates.get(target.key)
         held = gate.flying + len(gate.waiting) if gate is not None else 0
-        own = self.share.of(target.concurrency, target.key)
+        own = self.share.of(target.concurrency, target.key) if _rate(target, self.share) else 0
         if own and target.rate_limit is not None:  # it is the rate that decides, not the places
             return self._ahead(target) - held
         return own + self._ahead(target) - held if own else 0
 
     def _ahead(self, target: Target) -> int:
         """Return how many may wait at a gate: what waits here, no other worker can send."""
-        workers = self.share.workers
         if target.rate_limit is not None:  # two seconds' worth
-            return min(AHEAD, max(1, int(2 * target.rate_limit / workers)))
-        return max(1, AHEAD // workers)
+            return min(AHEAD, max(1, int(2 * _rate(target, self.share))))
+        return max(1, AHEAD // self.share.workers)
 
     def take_back(self) -> list[Flight]:
         """Return the flights to give back to the database: nothing lets them pass here."""

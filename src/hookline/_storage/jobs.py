@@ -25,7 +25,7 @@ from hookline._ports import LeasedJob
 from hookline._storage import replay
 from hookline._storage.replay import Cursor, Walk
 from hookline._storage.schema import delivery, job, message
-from hookline.errors import InvalidInput
+from hookline.errors import InvalidInput, MessageNotFound
 
 KEPT_MS = 30 * 24 * 3600 * 1000
 """How long jobs that have ended are kept."""
@@ -127,7 +127,7 @@ class SqlJobs:
             )
         )
         if size is None:
-            raise LookupError("no such message")
+            raise MessageNotFound(f"no message {selection.message!r} (any more)")
         if size == 0:
             raise InvalidInput(f"message: what {selection.message} said was erased")
 

@@ -36,7 +36,7 @@ from hookline._storage.schema import (
     outbox,
 )
 from hookline._storage.unreachable import explain
-from hookline.errors import InvalidInput, SessionMismatch, StorageError
+from hookline.errors import InvalidInput, MessageNotFound, SessionMismatch, StorageError
 
 DEFAULT_APPLICATION = "default"
 PRUNE_BATCH = 2000
@@ -403,7 +403,7 @@ class SqlStore:
         """Make a manual attempt due now; False when one is being sent, or waits for its turn.
 
         A schedule that is running goes on afterwards as if nothing had happened. Raises
-        InvalidInput when there is no such message, or what it said was erased.
+        MessageNotFound, or InvalidInput when what it said was erased.
         """
         mine = sa.and_(delivery.c.message_id == message_key, delivery.c.endpoint_id == endpoint_key)
         async with self._writing() as connection:
@@ -421,7 +421,9 @@ class SqlStore:
                 )
             ).first()
             if found is None:
-                raise InvalidInput("message_id: there is no such message (any more)")
+                raise MessageNotFound(
+                    f"no message {ids.encode(ids.MESSAGE, message_key)!r} (any more)"
+                )
             if not found.size:
                 raise InvalidInput("message_id: what the message said was erased")
             line = (found.ordering_key or "") if found.ordered else None
