@@ -1,4 +1,4 @@
-"""The reference page of the command line, for `generate.py`: what the commands say of themselves."""
+"""The reference page of the command line, for `generate.py`: what each command says of itself."""
 
 # A script, not a package; and the rows of a table cannot be wrapped.
 # ruff: noqa: INP001
