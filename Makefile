@@ -30,7 +30,7 @@ run: $(VENV)/run.stamp
 	@$(BIN)/python backend/demo.py
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

@@ -30,7 +30,14 @@ ADVISED_SIZE = 20_000
 EXPRESS_SIZE = 102_400
 """Bytes: Express's `raw()` answers 413 above this unless told otherwise."""
 
-_INT64 = range(-(2**63), 2**64)
+_PLAIN = (
+    orjson.OPT_STRICT_INTEGER
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+"""With these, orjson writes what `_plain` would, and refuses what that converts, warns of or
+refuses; but NaN becomes null, and nesting may be deeper."""
 
 # A path is a linked list of keys, so that the good case pays one small tuple per container.
 _Path = tuple["_Path | None", str | int]
@@ -98,6 +105,15 @@ def _check_size(size: int, limit: int, notes: list[str]) -> None:
 
 def _document(value: Any, name: str, notes: list[str]) -> bytes:
     """Return the JSON of `data` or `metadata`, which must be an object."""
+    if type(value) is dict:
+        try:
+            quick = orjson.dumps(value, option=_PLAIN)
+        except TypeError:
+            pass  # the long way converts it, or finds out what is wrong and where
+        else:
+            nested = quick.count(b"{") + quick.count(b"[") > MAX_DEPTH
+            if b"null" not in quick and not nested:
+                return quick
     root: _Path = (None, name)
     huge: list[_Path] = []
     plain = _plain(value, root, 0, huge)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pycurl
@@ -26,6 +27,8 @@ MAX_HEADERS = 64
 MAX_HEADER_BYTES = 8192
 """What is kept of an answer's headers; libcurl itself stops at 300 kB of them."""
 IDLE_HANDLES = 512
+SHORT_HEAD = 512
+"""Bytes of headers that are worth remembering."""
 
 _FAILURES = {
     pycurl.E_COULDNT_RESOLVE_HOST: Failure.DNS,
@@ -56,6 +59,8 @@ class Handle:
         "_headers",
         "_limit",
         "_room",
+        "_timeouts",
+        "_url",
         "_whole",
         "curl",
         "cut",
@@ -78,6 +83,8 @@ class Handle:
         curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
         curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
         _trust(curl)
+        self._url = ""
+        self._timeouts = (0, 0)
         self._clear(None)
 
     def _clear(self, tag: Any) -> None:
@@ -93,11 +100,18 @@ class Handle:
         """Set the handle up for one request."""
         self._clear(request.tag)
         curl = self.curl
-        curl.setopt(pycurl.URL, request.url)
+        # What the last request had already is left alone: most often it went to the same endpoint.
+        if request.url != self._url:
+            self._url = ""
+            curl.setopt(pycurl.URL, request.url)
+            self._url = request.url
+        timeouts = request.connect_timeout_ms, request.timeout_ms
+        if timeouts != self._timeouts:
+            curl.setopt(pycurl.CONNECTTIMEOUT_MS, timeouts[0])
+            curl.setopt(pycurl.TIMEOUT_MS, timeouts[1])
+            self._timeouts = timeouts
         curl.setopt(pycurl.HTTPHEADER, request.header_lines)
         curl.setopt(pycurl.POSTFIELDS, request.body)
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, request.connect_timeout_ms)
-        curl.setopt(pycurl.TIMEOUT_MS, request.timeout_ms)
 
     def _on_body(self, data: bytes) -> int | None:
         if len(data) > self._room:
@@ -143,7 +157,7 @@ class Handle:
             status=status,
             failure=failure,
             detail=detail,
-            headers=tuple(filter(None, map(_split, self._headers))),
+            headers=_parsed(b"".join(self._headers)),
             body=b"".join(self._body),
             timings=timings,
             peer=info(pycurl.PRIMARY_IP) or "",
@@ -337,6 +351,18 @@ def _failure(error: int, message: str, *, connected: bool) -> tuple[Failure, str
         error = pycurl.E_FTP_WEIRD_SERVER_REPLY  # libcurl's word for what it cannot parse
     printable = "".join(c if c.isprintable() else "?" for c in message)
     return _FAILURES.get(error, Failure.OTHER), printable[:200]
+
+
+def _parsed(head: bytes) -> tuple[tuple[str, str], ...]:
+    """Return names and values; short heads are remembered, as a receiver's answers are alike."""
+    return _parsed_short(head) if len(head) <= SHORT_HEAD else _split_all(head)
+
+
+def _split_all(head: bytes) -> tuple[tuple[str, str], ...]:
+    return tuple(filter(None, map(_split, head.split(b"\n"))))
+
+
+_parsed_short = lru_cache(maxsize=1024)(_split_all)
 
 
 def _split(line: bytes) -> tuple[str, str] | None:

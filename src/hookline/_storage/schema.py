@@ -104,6 +104,12 @@ endpoint = sa.Table(
     _number("created_at"),
     _number("updated_at"),
     sa.UniqueConstraint("app_id", "declared_url"),
+    sa.Index(
+        "ix_hookline_endpoint_ordered",
+        "id",
+        sqlite_where=sa.text("ordered"),
+        postgresql_where=sa.text("ordered"),
+    ),
 )
 
 endpoint_secret = sa.Table(

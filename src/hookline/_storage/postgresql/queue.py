@@ -153,14 +153,19 @@ class PostgresQueue:
 
     @asynccontextmanager
     async def _transaction(self, *, durable: bool = False) -> AsyncIterator[asyncpg.Connection]:
+        async with self._connection(durable=durable) as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self, *, durable: bool = False) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection on which each statement is a transaction of its own."""
         pool = self._durable if durable else self._quick
         if pool is None:
             raise StorageError("the database was closed")
         try:
             async with pool.acquire(timeout=TIMEOUT) as connection:
                 try:
-                    async with connection.transaction():
-                        yield connection
+                    yield connection
                 except _LOST:
                     connection.terminate()  # in no state to be used again
                     raise
@@ -236,6 +241,10 @@ class PostgresQueue:
     async def _publish(
         self, messages: Sequence[NewMessage], *, atomic: bool
     ) -> list[bytes | Exception]:
+        if all(message.idempotency_key is None for message in messages):
+            async with self._connection(durable=True) as connection:
+                await _write(connection, messages)
+            return [message.key for message in messages]
         results: list[bytes | Exception] = []
         fresh = []
         async with self._transaction(durable=True) as connection:
@@ -246,17 +255,7 @@ class PostgresQueue:
                 if result == message.key:
                     fresh.append(message)
                 results.append(result)
-            await connection.execute(
-                SQL["publish"],
-                [m.key for m in fresh],
-                [m.app for m in fresh],
-                [m.event_type for m in fresh],
-                [m.body for m in fresh],
-                [m.ordering_key for m in fresh],
-                [m.created_at for m in fresh],
-                [m.deliver_at for m in fresh],
-                [m.due_at for m in fresh],
-            )
+            await _write(connection, fresh)
         return results
 
     # route ---------------------------------------------------------------------------------
@@ -264,30 +263,45 @@ class PostgresQueue:
     async def route(self, room: int, now: int, lease_until: int, room_of: RoomOf) -> Routed:
         """Turn due messages into deliveries; the first `room` are the caller's to send."""
         batch = RouteBatch(room, now, lease_until, room_of)
-        async with self._transaction() as connection:
-            batch.routed.next_due = await connection.fetchval(SQL["next_outbox"])
+        async with self._connection() as connection:
+            batch.routed.next_due, ordered = await connection.fetchrow(SQL["next_outbox"])
             if batch.routed.next_due is None or batch.routed.next_due > now:
                 return batch.routed
-            # One router at a time, or a younger message could be first in an empty line.
-            ordered = await connection.fetchval(SQL["any_ordered"])
-            if ordered and not await connection.fetchval(TRY_LOCK, ROUTE_LOCK):
-                return batch.routed
-            due = await connection.fetch(SQL["due_outbox"], now, ROUTE_MESSAGES)
-            batch.circuits = await _circuits(connection)
-            tables = await self._routing_tables(connection, {row["app_id"] for row in due})
-            await _look_at_lines(connection, batch, due, tables)
-            done = await _route(connection, batch, due, tables)
-            await connection.execute(SQL["insert_delivery"], *_columns(batch.rows, 5))
-            await connection.execute(SQL["delete_outbox"], *_columns(done, 2))
-            batch.routed.next_due = await connection.fetchval(SQL["next_outbox"])
+            async with connection.transaction():
+                # One router at a time, or a younger message could be first in an empty line.
+                if not ordered or await connection.fetchval(TRY_LOCK, ROUTE_LOCK):
+                    await self._route(connection, batch, alone=ordered)
         return batch.routed
 
+    async def _route(
+        self, connection: asyncpg.Connection, batch: RouteBatch, *, alone: bool
+    ) -> None:
+        due = await connection.fetch(SQL["due_outbox"], batch.now, ROUTE_MESSAGES)
+        if not due:
+            return  # others are at it
+        batch.circuits = await _circuits(connection)
+        revisions = {row["app_id"]: row["revision"] for row in due}
+        tables = await self._routing_tables(connection, revisions)
+        lines = _lines(due, tables)
+        if lines and not alone:
+            return  # an endpoint became ordered since the look: the next one locks
+        if lines:
+            await _look_at_lines(connection, batch, lines)
+        done = await _fill(connection, batch, due, tables)
+        later = await connection.fetchval(
+            SQL["write_routed"], *_columns(batch.rows, 5), *_columns(done, 2), batch.now
+        )
+        all_taken = len(done) == len(due) < ROUTE_MESSAGES
+        batch.routed.next_due = later if all_taken else batch.now
+
     async def _routing_tables(
-        self, connection: asyncpg.Connection, apps: set[bytes]
+        self, connection: asyncpg.Connection, revisions: dict[bytes, int | None]
     ) -> dict[bytes, RoutingTable]:
         """Return the applications' routing tables, read again when their endpoints changed."""
         found = {}
-        for app, revision in await connection.fetch(SQL["app_revisions"], list(apps)):
+        for app, revision in revisions.items():
+            if revision is None:
+                continue  # the application is gone
             table = self._tables.get(app)
             if table is None or table.revision != revision:
                 keys = [tuple(row) for row in await connection.fetch(SQL["app_secrets"], app)]
@@ -487,6 +501,20 @@ def _remember_in(cache: dict[bytes, Any], key: bytes, value: Any) -> None:
     cache[key] = value
 
 
+async def _write(connection: asyncpg.Connection, messages: Sequence[NewMessage]) -> None:
+    await connection.execute(
+        SQL["publish"],
+        [m.key for m in messages],
+        [m.app for m in messages],
+        [m.event_type for m in messages],
+        [m.body for m in messages],
+        [m.ordering_key for m in messages],
+        [m.created_at for m in messages],
+        [m.deliver_at for m in messages],
+        [m.due_at for m in messages],
+    )
+
+
 async def _remember(connection: asyncpg.Connection, message: NewMessage) -> bytes | Exception:
     """Return the key of the message its idempotency key stands for: its own when it is new."""
     if message.idempotency_key is None:
@@ -507,7 +535,7 @@ async def _remember(connection: asyncpg.Connection, message: NewMessage) -> byte
     return bytes(older) if digest == message.digest else conflict(message.idempotency_key)
 
 
-async def _route(
+async def _fill(
     connection: asyncpg.Connection,
     batch: RouteBatch,
     due: Sequence[Any],
@@ -515,7 +543,7 @@ async def _route(
 ) -> list[tuple[int, bytes]]:
     """Fill the batch; return the outbox rows that are done."""
     done = []
-    for due_at, message, after, app, event_type, body, ordering_key in due:
+    for due_at, message, after, app, event_type, body, ordering_key, _ in due:
         wanted = _wanted(tables, app, event_type)
         if wanted and batch.full:
             break
@@ -532,24 +560,26 @@ def _wanted(tables: dict[bytes, RoutingTable], app: bytes, event_type: str) -> S
     return table.wanted(event_type) if table is not None else ()
 
 
+def _lines(due: Sequence[Any], tables: dict[bytes, RoutingTable]) -> list[tuple[bytes, str]]:
+    """Return the lines of ordered endpoints that these messages join."""
+    return sorted(
+        {
+            (target.key, row["ordering_key"] or "")
+            for row in due
+            for target in _wanted(tables, row["app_id"], row["event_type"])
+            if target.ordered
+        }
+    )
+
+
 async def _look_at_lines(
-    connection: asyncpg.Connection,
-    batch: RouteBatch,
-    due: Sequence[Any],
-    tables: dict[bytes, RoutingTable],
+    connection: asyncpg.Connection, batch: RouteBatch, lines: Sequence[tuple[bytes, str]]
 ) -> None:
-    """Note which lines of ordered endpoints somebody stands in."""
-    lines = {
-        (target.key, row["ordering_key"] or "")
-        for row in due
-        for target in _wanted(tables, row["app_id"], row["event_type"])
-        if target.ordered
-    }
-    if lines:
-        # Held to the end of the transaction: nobody's head ends between the look and the write.
-        await _lock_lines(connection, {endpoint for endpoint, _ in lines})
-        found = await connection.fetch(SQL["lines_occupied"], *_columns(sorted(lines), 2))
-        batch.occupied |= {(row[0], row[1]) for row in found}
+    """Note which of the lines somebody stands in."""
+    # Held to the end of the transaction: nobody's head ends between the look and the write.
+    await _lock_lines(connection, {endpoint for endpoint, _ in lines})
+    found = await connection.fetch(SQL["lines_occupied"], *_columns(lines, 2))
+    batch.occupied |= {(row[0], row[1]) for row in found}
 
 
 async def _lock_lines(connection: asyncpg.Connection, endpoints: set[bytes]) -> None:

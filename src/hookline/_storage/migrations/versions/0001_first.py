@@ -52,6 +52,13 @@ def upgrade() -> None:
             name="fk_hookline_endpoint_app_id",
         ),
     )
+    op.create_index(
+        "ix_hookline_endpoint_ordered",
+        "hookline_endpoint",
+        ["id"],
+        sqlite_where=sa.text("ordered"),
+        postgresql_where=sa.text("ordered"),
+    )
     op.create_table(
         "hookline_endpoint_secret",
         sa.Column("id", KEY, nullable=False),

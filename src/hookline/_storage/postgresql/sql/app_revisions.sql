@@ -1,1 +1,0 @@
-SELECT id, revision FROM hookline_application WHERE id = ANY ($1::uuid[])
