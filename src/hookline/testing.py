@@ -27,6 +27,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Self, TypeAlias
+from weakref import WeakSet
 
 from hookline._domain.signature import check_secret
 from hookline._engine.clock import FakeClock
@@ -468,7 +469,8 @@ class _Server(ThreadingHTTPServer):
         self.receiver = receiver
         self.closing = threading.Event()
         self._lock = threading.Lock()
-        self._open: dict[socket.socket, threading.Thread] = {}
+        self._open: set[socket.socket] = set()
+        self._serving: WeakSet[threading.Thread] = WeakSet()  # also those about to end
         self._accepting = threading.Thread(target=self._accept, name="receiver", daemon=True)
         super().__init__(address, handler)
         self._wake, self._waker = socket.socketpair()
@@ -489,12 +491,12 @@ class _Server(ThreadingHTTPServer):
         # for senders that do not read and functions that do not return.
         for how in (socket.SHUT_RD, socket.SHUT_RDWR):
             with self._lock:
-                still_open = dict(self._open)
+                still_open, serving = list(self._open), list(self._serving)
             for connection in still_open:
                 with suppress(OSError):
                     connection.shutdown(how)
             patience = time.monotonic() + 1
-            for thread in still_open.values():
+            for thread in serving:
                 thread.join(max(0, patience - time.monotonic()))
         self.server_close()
         self._wake.close()
@@ -518,13 +520,14 @@ class _Server(ThreadingHTTPServer):
             daemon=True,
         )
         with self._lock:
-            self._open[request] = thread
+            self._open.add(request)
+            self._serving.add(thread)
         thread.start()
 
     def shutdown_request(self, request: Any) -> None:
         """Close; without the orderly shutdown that would undo a drop."""
         with self._lock:
-            self._open.pop(request, None)
+            self._open.discard(request)
         self.close_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002

@@ -245,7 +245,7 @@ async def test_the_lane_survives_a_failed_look(database_file, monkeypatch):
 
 
 @pytest.mark.parametrize("ordered", [False, True], ids=["unordered", "ordered"])
-@pytest.mark.parametrize("at", ["_route", "_due_rows", "_judge"])
+@pytest.mark.parametrize("at", ["_fill", "_due_rows", "_judge"])
 async def test_a_worker_frozen_with_a_transaction_open(
     postgres_url, make_webhooks, start, at, ordered
 ):

@@ -109,7 +109,7 @@ async def test_kill_in_the_middle_of_a_transaction(postgres_url, make_webhooks, 
     """A worker killed with a transaction open leaves its locks to the others and nothing else."""
     look = Look(postgres_url)
     webhooks = make_webhooks(database=postgres_url, poll_interval=0.1)
-    inside = {"route": "_route", "claim": "_due_rows", "settle": "_move_on"}[at]
+    inside = {"route": "_fill", "claim": "_due_rows", "settle": "_move_on"}[at]
     with Receiver() as receiver:
         fault = {"at": f"{QUEUE}:{inside}", "name": "SIGKILL"}
         register = [[receiver.url, {"concurrency": 1}]]
