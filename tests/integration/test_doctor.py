@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from hookline import Webhooks
 from hookline._domain import checks_database, checks_delivery, readiness
+from hookline._domain.address import Policy
 from hookline._domain.breaker import Circuit, CircuitState
 from hookline._domain.finding import Level, number, shortened, size, span, worst
 from hookline._domain.readiness import OK
@@ -648,6 +649,9 @@ def test_words():
 # Probing -----------------------------------------------------------------------------------------
 
 
+HERE = Policy.of(development=True)
+
+
 async def test_probing_hosts(receiver):
     """Each distinct host is connected to once, without a request; those that fail say why."""
     silent = socket.create_server(("127.0.0.1", 0), backlog=0)
@@ -660,14 +664,15 @@ async def test_probing_hosts(receiver):
         closed.close()
         urls = [receiver.url, receiver.base + "/other", "http://nowhere.invalid/"]
         urls += [f"http://127.0.0.1:{port}/" for port in ports]
-        found = await probe(urls, deadline=0.5)
+        found = await probe([(url, HERE) for url in urls], deadline=0.5)
         for each in fill:
             each.close()
     assert found == {
-        "http://nowhere.invalid:80": "the name cannot be resolved",
+        "http://nowhere.invalid:80": found["http://nowhere.invalid:80"],
         f"http://127.0.0.1:{ports[0]}": "no answer within 0.5 s",
         f"http://127.0.0.1:{ports[1]}": "connection refused",
     }
+    assert found["http://nowhere.invalid:80"].startswith("the name cannot be resolved: ")
     assert receiver.count == 0
 
 
@@ -678,10 +683,10 @@ async def test_probing_a_certificate():
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        [reason] = (await probe([f"https://127.0.0.1:{port}/"])).values()
+        [reason] = (await probe([(f"https://127.0.0.1:{port}/", HERE)])).values()
     assert reason.startswith("the certificate is refused: ")
     with Receiver() as plain:
-        [reason] = (await probe([plain.base.replace("http:", "https:")])).values()
+        [reason] = (await probe([(plain.base.replace("http:", "https:"), HERE)])).values()
     assert reason.startswith("TLS failed: ")
 
 

@@ -14,7 +14,9 @@ from queue import Empty, Queue
 
 import pytest
 
+from hookline._domain.address import Policy
 from hookline._domain.delivery import Failure
+from hookline._domain.url import parse
 from hookline._ports import Request
 from hookline._sending.sender import CurlSender
 from hookline.testing import Receiver
@@ -124,6 +126,9 @@ def hostile():
         yield make
 
 
+HERE = Policy.of(development=True)
+
+
 class Sending:
     """A running sender; `send` returns the outcome of one request."""
 
@@ -140,7 +145,8 @@ class Sending:
         """Start a request."""
         request = Request(
             tag=tag,
-            url=url,
+            url=parse(url),
+            policy=HERE,
             header_lines=["Content-Type: application/json", "Expect:"],
             body=body,
             connect_timeout_ms=int(connect * 1000),
