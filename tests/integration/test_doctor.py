@@ -42,6 +42,7 @@ from hookline.cli import app
 from hookline.testing import FakeClock, Receiver
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+HERE = Policy.of(development=True)
 NOW = 1_760_697_000_000
 CURRENT = Schema("0001", "0001")
 CERTIFICATE = Path(__file__).parents[1] / "vectors" / "self_signed.pem"
@@ -533,7 +534,7 @@ def test_backlog_advice():
 def test_what_waits_on_purpose(signs, waits):
     """Deliveries of disabled endpoints, and behind circuits and Retry-After, are no backlog."""
     late = endpoint(due=1, oldest_due=NOW - 2 * HOUR, stuck=1, **signs)
-    found = bad(checks_delivery.delivery(vitals(late)))
+    found = bad(checks_delivery.delivery(vitals(late), HERE))
     assert ("backlog" not in found, "leases" not in found) == (waits, waits)
 
 
@@ -647,9 +648,6 @@ def test_words():
 
 
 # Probing -----------------------------------------------------------------------------------------
-
-
-HERE = Policy.of(development=True)
 
 
 async def test_probing_hosts(receiver):
