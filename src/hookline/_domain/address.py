@@ -49,7 +49,7 @@ _IPV4 = _named(
     ("10.0.0.0/8", "private network"),
     ("100.64.0.0/10", "shared address space of providers"),
     ("127.0.0.0/8", "loopback"),
-    ("169.254.0.0/16", "link-local, where clouds keep their metadata"),
+    ("169.254.0.0/16", "link-local, cloud metadata"),
     ("172.16.0.0/12", "private network"),
     ("192.0.0.0/24", "protocol assignments"),
     ("192.0.2.0/24", "documentation"),
@@ -63,7 +63,7 @@ _IPV4 = _named(
     ("203.0.113.0/24", "documentation"),
     ("224.0.0.0/4", "multicast"),
     ("240.0.0.0/4", "reserved"),
-    ("168.63.129.16/32", "the platform's own address on Azure"),
+    ("168.63.129.16/32", "the platform's address on Azure"),
 )
 _IPV6 = _named(
     ("2001::/23", "protocol assignments, Teredo among them"),

@@ -71,7 +71,7 @@ def lookup(host: str) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def check(url: Url, policy: Policy, find: Lookup = lookup) -> Way | Verdict | Unresolved:
+def check(url: Url, policy: Policy, find: Lookup | None = None) -> Way | Verdict | Unresolved:
     """Resolve and judge one URL. Blocks while the name is looked up."""
     verdict = judge_url(url, policy)
     if verdict is not None:
@@ -80,7 +80,7 @@ def check(url: Url, policy: Policy, find: Lookup = lookup) -> Way | Verdict | Un
     if literal is not None:
         return Way(url, (literal,))
     try:
-        addresses = find(url.host)
+        addresses = (find or lookup)(url.host)
     except (OSError, UnicodeError) as error:
         return Unresolved(_reason(error))
     return _judged(url, addresses, policy)
@@ -125,15 +125,20 @@ class Guard:
         self._queued: deque[str] = deque()
         self._found: deque[tuple[str, tuple[str, ...] | Unresolved]] = deque()
 
-    def way(self, url: Url, policy: Policy) -> Way | Verdict | Unresolved | None:
-        """Return the way to a URL or why there is none; None while its name is being looked up."""
+    def way(
+        self, url: Url, policy: Policy, *, awaited: bool = False
+    ) -> Way | Verdict | Unresolved | None:
+        """Return the way to a URL or why there is none; None while its name is being looked up.
+
+        `awaited`: this request waited for the look-up, and takes its answer however old it is.
+        """
         known = self._known.get(url.host)
         if known is None:
             way = self._settle(url, policy)
             if way is None:
                 self._ask(url.host)
             return way
-        if known.until < time.monotonic():
+        if not awaited and known.until <= time.monotonic():
             self._ask(url.host)
             return None
         way = known.ways.get((url, policy))

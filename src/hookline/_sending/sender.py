@@ -350,7 +350,7 @@ class _Loop:
             for flight in self._waiting.pop(host, ()):
                 waited = now - flight.began
                 flight.lookup_us, flight.spent_ms = _microseconds(waited), int(waited * 1000)
-                self._begin(flight, failed)
+                self._begin(flight, failed, awaited=True)
         for host, flights in list(self._waiting.items()):
             late = [flight for flight in flights if _patience(flight) <= now]
             if late:
@@ -360,10 +360,12 @@ class _Loop:
                     del self._waiting[host]
         return failed
 
-    def _begin(self, flight: _Flight, failed: list[tuple[Any, Outcome]]) -> None:
+    def _begin(
+        self, flight: _Flight, failed: list[tuple[Any, Outcome]], *, awaited: bool = False
+    ) -> None:
         """Start a request if the guard knows a way for it."""
         request = flight.request
-        way = self._guard.way(request.url, request.policy)
+        way = self._guard.way(request.url, request.policy, awaited=awaited)
         if way is None:
             self._waiting.setdefault(request.url.host, []).append(flight)
         elif isinstance(way, Way):
