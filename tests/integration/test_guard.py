@@ -1,4 +1,4 @@
-"""The guard at work: what a name says later, in part or slowly, never decides where a request goes."""
+"""The guard at work: what a name says later, in part or slowly, decides nothing."""
 
 import sqlite3
 import threading
@@ -133,7 +133,7 @@ def test_a_name_that_is_bound_anew(sending, receiver, monkeypatch):
 
 
 def test_a_kept_connection_does_not_outlive_its_address(sending, monkeypatch):
-    """When the name leads elsewhere, so does the next request, though the old connection is open."""
+    """When the name leads elsewhere, so does the next request; the old connection is still open."""
     monkeypatch.setattr(guard, "FRESH", 0)
     with (
         Receiver() as old,
@@ -221,7 +221,9 @@ def test_a_resolver_that_breaks(sending):
 def test_the_door_is_guarded(make_webhooks):
     """What may not be sent to is refused when it is registered, with what to do about it."""
     webhooks = make_webhooks(development=False)
-    with pytest.raises(BlockedDestination, match="private network 10.0.0.0/8.*allowed_net") as told:
+    with pytest.raises(
+        BlockedDestination, match=r"private network 10\.0\.0\.0/8\. .*allowed_networks"
+    ) as told:
         webhooks.register("https://10.0.0.1/hook", ["*"])
     assert told.value.verdict.code == "blocked_address"
     with pytest.raises(BlockedDestination, match="HOOKLINE_DEVELOPMENT=1"):
