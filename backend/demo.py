@@ -179,6 +179,7 @@ def _backend(port: int, data: Path, webhooks_file: Path) -> Process:
         "BACKEND_DATA_DIR": str(data),
         "BACKEND_DATABASE_URL": f"sqlite:///{data}/backend.db",
         "HOOKLINE_WEBHOOKS_FILE": str(webhooks_file),
+        "HOOKLINE_DEVELOPMENT": "1",  # the sink is on this machine
     }
     return Process("backend", command, environment)
 

@@ -1,10 +1,8 @@
 """What this version of Hookline can be told: an option it does not know yet is left out."""
 
-import inspect
 from dataclasses import fields
 from typing import Any
 
-from hookline import Webhooks
 from hookline._settings import Settings
 
 ALONE, AMONG_MANY = 256, 20
@@ -16,7 +14,6 @@ class Options:
 
     def __init__(self) -> None:
         self._settings = {f.name for f in fields(Settings)}
-        self._register = set(inspect.signature(Webhooks.register).parameters)
 
     def settings(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of a run on loopback and on an empty database."""
@@ -25,5 +22,4 @@ class Options:
 
     def endpoint(self, endpoints: int) -> dict[str, Any]:
         """Return the options of one of so many endpoints."""
-        wanted = {"concurrency": ALONE if endpoints == 1 else AMONG_MANY}
-        return {k: v for k, v in wanted.items() if k in self._register}
+        return {"concurrency": ALONE if endpoints == 1 else AMONG_MANY}

@@ -5,6 +5,7 @@
 
 from typing import Any
 
+from typer.core import TyperArgument
 from typer.main import get_command
 
 from hookline.cli import app
@@ -54,6 +55,8 @@ def _text(text: str) -> str:
 
 def _row(option: Any) -> str:
     names = ", ".join(f"`{name}`" for name in option.opts)
+    if isinstance(option, TyperArgument):
+        return f"| `{option.metavar}` | | {option.help} |"
     value = "" if option.is_flag else f" `{option.metavar or _kind(option)}`"
     plain = option.is_flag or option.default in (None, (), [])
     default = "" if plain else f"`{option.default}`"

@@ -78,7 +78,7 @@ def _default(value: Any) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
-        return f"`{','.join(f'{each:g}' for each in value)}`"
+        return f"`{','.join(f'{each:g}' for each in value)}`" if value else "none"
     return f"`{value:,}`" if isinstance(value, int) else f"`{value}`"
 
 

@@ -16,6 +16,8 @@ from tools.databases import PostgresDatabases
 from hookline import Webhooks
 from hookline.testing import FakeClock, Receiver
 
+os.environ["HOOKLINE_DEVELOPMENT"] = "1"  # receivers are on this machine; child processes too
+
 DEADLINE = 20.0
 """Seconds after which a test that waits for something has failed."""
 

@@ -13,22 +13,23 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Mapping,
-    Sequence,
 )
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar, Unpack
 
+from hookline._domain import check, ids
 from hookline._domain import headers as header_policy
-from hookline._domain import ids, retry
 from hookline._domain import url as url_parser
+from hookline._domain.address import judge_url, remedy
 from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
 from hookline._domain.endpoint import Catalogue, Endpoint
 from hookline._domain.envelope import envelope
 from hookline._domain.finding import Finding
+from hookline._domain.options import KNOWN, MAX_RATE, MIN_RATE, EndpointOptions, checked
 from hookline._domain.readiness import Readiness
 from hookline._domain.replay import EVERYTHING, FAILED, Job, Selection
 from hookline._domain.signature import check_secret, secret_from
@@ -50,6 +51,7 @@ from hookline._storage.database import open_database, parse_url
 from hookline._storage.store import LEFT_FILE
 from hookline._webhooks_file import Declaration, read
 from hookline.errors import (
+    BlockedDestination,
     EndpointDisabled,
     EndpointNotFound,
     InvalidInput,
@@ -63,12 +65,8 @@ from hookline.errors import (
 log = logging.getLogger("hookline")
 T = TypeVar("T")
 
-MAX_TIMEOUT = 30.0
-MAX_CONCURRENCY = 1000
-MIN_RATE, MAX_RATE = 0.001, 100_000
 MAX_IDEMPOTENCY_KEY = 256
 STOPS_OUTLIVED = 10
-MAX_DESCRIPTION = 1024
 MAX_JOBS = 1000
 
 
@@ -108,6 +106,7 @@ class Webhooks:
             raise InvalidSettings("settings: give either a Settings object or single settings")
         self.settings = settings or Settings.load(database=database, **overrides)
         self._url = parse_url(self.settings.database)
+        self._policy = self.settings.policy()
         self._catalogue = Catalogue(events)
         self._clock = clock or SystemClock()
         told: list[Observer] = [LogObserver()]
@@ -130,74 +129,49 @@ class Webhooks:
         events: Iterable[str | Enum],
         secret: str | None = None,
         headers: Mapping[str, str] | None = None,
-        *,
-        description: str = "",
-        retry_schedule: Sequence[float] | None = None,
-        timeout: float | None = None,
-        concurrency: int | None = None,
-        rate_limit: float | None = None,
-        ordered: bool = False,
+        **options: Unpack[EndpointOptions],
     ) -> Endpoint:
         """Declare an endpoint. The same URL again updates it, also over restarts and processes.
 
         Callable at import time, before any loop or database, and inside a running loop; what was
         declared is stored before the next message is routed. `events` are event types, prefixes
-        such as `customer.*`, or `*`. `retry_schedule` are delays in seconds before each attempt,
-        `timeout` seconds for one attempt (1 to 30), `concurrency` requests in flight over all
-        workers (1 to 1,000; 20 by default), `rate_limit` requests per second over all workers
-        (more than 0, to 100,000; none by default). An `ordered` endpoint gets one webhook at a
-        time, oldest first; a failing one holds up those behind it, or, with an `ordering_key`,
-        those of the same key only. Raises InvalidUrl, InvalidHeader, InvalidSecret,
-        UnknownEventType or InvalidInput; nothing is declared then.
+        such as `customer.*`, or `*`. The options are those of `EndpointOptions`. Raises InvalidUrl,
+        BlockedDestination, InvalidHeader, InvalidSecret, UnknownEventType or InvalidInput; nothing
+        is declared then.
         """
-        declared = self._endpoint(
-            "code",
-            url=url,
-            events=events,
-            secret=secret,
-            headers=headers,
-            description=description,
-            retry_schedule=retry_schedule,
-            timeout=timeout,
-            concurrency=concurrency,
-            rate_limit=rate_limit,
-            ordered=ordered,
-        )
+        unknown = [name for name in options if name not in KNOWN]
+        if unknown:
+            raise TypeError(f"register() got an unexpected keyword argument {unknown[0]!r}")
+        declared = self._endpoint("code", url, events, secret, headers, options)
         self._declare([declared])
         return declared
 
     def _endpoint(
         self,
         source: str,
-        *,
         url: str,
         events: Iterable[str | Enum],
         secret: str | None,
         headers: Mapping[str, str] | None,
-        description: str,
-        retry_schedule: Sequence[float] | None,
-        timeout: float | None,
-        concurrency: int | None,
-        rate_limit: float | None,
-        ordered: bool,
+        options: Mapping[str, Any],
     ) -> Endpoint:
-        _check_number("timeout", timeout, 1, MAX_TIMEOUT)
-        _check_number("concurrency", concurrency, 1, MAX_CONCURRENCY)
-        _check_number("rate_limit", rate_limit, MIN_RATE, MAX_RATE)
-        _check_text("description", description, 0, MAX_DESCRIPTION)
+        given = checked(options)
         return Endpoint(
-            url=str(url_parser.parse(url)),
+            url=self._allowed(url, given.get("allowed_networks", ())),
             events=self._catalogue.subscriptions(events),
             secret=None if secret is None else check_secret(secret),
             headers=header_policy.check(headers or {}),
-            description=description,
-            retry_schedule=None if retry_schedule is None else retry.check(retry_schedule),
-            timeout=timeout,
-            concurrency=concurrency,
-            rate_limit=rate_limit,
-            ordered=ordered,
             source=source,
+            **given,
         )
+
+    def _allowed(self, text: str, networks: Iterable[str]) -> str:
+        """Return the normalised URL; raise InvalidUrl, or BlockedDestination when it may not be."""
+        url = url_parser.parse(text)
+        verdict = judge_url(url, self._policy.widened(networks))
+        if verdict is not None:
+            raise BlockedDestination(f"url: {verdict}. {remedy(verdict)}", verdict)
+        return str(url)
 
     def _declare(self, endpoints: Iterable[Endpoint]) -> None:
         with self._declaring:
@@ -267,19 +241,7 @@ class Webhooks:
 
     def _file_entry(self, file: Path, d: Declaration) -> Endpoint:
         try:
-            return self._endpoint(
-                "file",
-                url=d.url,
-                events=d.events,
-                secret=d.secret,
-                headers=d.headers,
-                description=d.description,
-                retry_schedule=d.retry_schedule,
-                timeout=d.timeout,
-                concurrency=d.concurrency,
-                rate_limit=d.rate_limit,
-                ordered=d.ordered,
-            )
+            return self._endpoint("file", d.url, d.events, d.secret, d.headers, d.options)
         except InvalidInput as error:
             raise InvalidWebhooksFile(f"{file}: webhooks[{d.position}].{error}") from error
 
@@ -452,9 +414,9 @@ class Webhooks:
         """Return the message of an event, everything about it checked; its application is open."""
         event_type = self._catalogue.event_type(event.event)
         if event.idempotency_key is not None:
-            _check_text("idempotency_key", event.idempotency_key, 1, MAX_IDEMPOTENCY_KEY)
+            check.text("idempotency_key", event.idempotency_key, 1, MAX_IDEMPOTENCY_KEY)
         if event.ordering_key is not None:
-            _check_text("ordering_key", event.ordering_key, 1, MAX_IDEMPOTENCY_KEY)
+            check.text("ordering_key", event.ordering_key, 1, MAX_IDEMPOTENCY_KEY)
         now = self._clock.now()
         created_at = now if event.timestamp is None else _milliseconds("timestamp", event.timestamp)
         deliver_at = None
@@ -634,7 +596,7 @@ class Webhooks:
         at most. `dry_run` counts, and changes nothing. Raises EndpointNotFound, EndpointDisabled,
         UnknownEventType, InvalidInput, or MessageNotFound.
         """
-        _check_number("rate", rate, MIN_RATE, MAX_RATE)
+        check.number("rate", rate, MIN_RATE, MAX_RATE)
         key = None if endpoint is None else await self._replayable(endpoint)
         default = FAILED if message is None else EVERYTHING
         selection = Selection(
@@ -692,7 +654,7 @@ class Webhooks:
 
         Those that have ended are kept for 30 days.
         """
-        _check_number("limit", limit, 1, MAX_JOBS)
+        check.number("limit", limit, 1, MAX_JOBS)
         engine = await self._running(None)
         older_than = None if before is None else _job_key(before)
         found = await self._on_home(engine.store.jobs.newest(engine.app, limit, older_than))
@@ -788,24 +750,6 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
-
-
-def _check_number(name: str, value: object, least: float, most: float) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{name}: expected a number, got {type(value).__name__}")
-    if not least <= value <= most:
-        raise InvalidInput(f"{name}: {value} is not between {least:g} and {most:,g}")
-
-
-def _check_text(name: str, value: object, least: int, most: int) -> None:
-    if not isinstance(value, str):
-        raise InvalidInput(f"{name}: expected text, got {type(value).__name__}")
-    if not least <= len(value) <= most:
-        raise InvalidInput(f"{name}: {len(value)} characters, expected {least} to {most}")
-    if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
-        raise InvalidInput(f"{name}: contains NUL or a lone surrogate, which no database keeps")
 
 
 def _message_key(message_id: str) -> bytes:

@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from hookline._domain.address import Policy
 from hookline._domain.breaker import Circuit, Health
 from hookline._domain.delivery import Attempt, Decision, DeliveryStatus, Outcome
 from hookline._domain.endpoint import Endpoint, Target
 from hookline._domain.replay import Job, Selection
+from hookline._domain.url import Url
 from hookline._domain.vitals import Pulse, Vitals
 
 Circuits = dict[bytes, Circuit]
@@ -329,10 +331,14 @@ class Jobs(Protocol):
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP POST, ready to send. `tag` comes back with the outcome; times in milliseconds."""
+    """One HTTP POST, ready to send. `tag` comes back with the outcome; times in milliseconds.
+
+    `policy` says where it may go.
+    """
 
     tag: Any
-    url: str
+    url: Url
+    policy: Policy
     header_lines: list[str]
     body: bytes
     connect_timeout_ms: int

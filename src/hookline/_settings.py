@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hookline._domain import retry
+from hookline._domain.address import Policy, parse_networks
 from hookline.errors import InvalidInput, InvalidSettings
 
 PREFIX = "HOOKLINE_"
@@ -59,6 +60,14 @@ class Settings:
     poll_interval: float = _setting(
         1.0, "seconds between looks for work another process left or published", 0.01, 60
     )
+    development: bool = _setting(
+        False, "allow receivers on this machine (loopback), by plain http too"
+    )
+    allow_http: bool = _setting(False, "allow plain http to any host, not only in local networks")
+    allowed_networks: tuple[str, ...] = _setting(
+        (), "local networks, such as 10.1.0.0/16, that webhooks may be sent into"
+    )
+    nat64: bool = _setting(False, "this machine reaches IPv4 through NAT64 (64:ff9b::/96)")
     stop_timeout: float = _setting(30.0, "seconds stop() waits for requests in flight", 0, 300)
 
     def __post_init__(self) -> None:
@@ -70,6 +79,15 @@ class Settings:
         shown = {f.name: getattr(self, f.name) for f in fields(self)}
         shown["database"] = masked(self.database)
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def policy(self) -> Policy:
+        """Return where webhooks may be sent."""
+        return Policy.of(
+            self.allowed_networks,
+            development=self.development,
+            http=self.allow_http,
+            nat64=self.nat64,
+        )
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> "Settings":
@@ -118,10 +136,11 @@ def _convert(f: Any, name: str, value: Any, source: str) -> Any:
         raise InvalidSettings(
             f"{source}: unknown setting {name!r}; known are {', '.join(Settings.__slots__)}"
         )
+    kind = str(f.type) if isinstance(f.default, tuple) else type(f.default)
     try:
-        converted = _CONVERTERS[type(f.default)](value)
+        converted = _CONVERTERS[kind](value)
     except (TypeError, ValueError, OverflowError):
-        expected = _WORDS[type(f.default)]
+        expected = _WORDS[kind]
         raise InvalidSettings(f"{source}: {name}={value!r} is not {expected}") from None
     try:
         _check(f, converted)
@@ -136,9 +155,9 @@ def _check(f: Any, value: Any) -> None:
         raise InvalidSettings(f"{f.name}: {value} is not between {low} and {high}")
     if f.name == "migrate" and value not in MIGRATE:
         raise InvalidSettings(f"migrate: {value!r} is not one of {', '.join(MIGRATE)}")
-    if isinstance(f.default, tuple):
+    if f.name in _CHECKS:
         try:
-            retry.check(value)
+            _CHECKS[f.name](value)
         except InvalidInput as error:
             raise InvalidSettings(str(error)) from None
 
@@ -163,23 +182,32 @@ def _delays(value: Any) -> tuple[float, ...]:
     return tuple(float(part) for part in parts)
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(stripped for part in parts if (stripped := _text(part).strip()))
+
+
 def _integer(value: Any) -> int:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(value)
     return int(value)
 
 
-_CONVERTERS: dict[type, Any] = {
+_DELAYS, _TEXTS = "tuple[float, ...]", "tuple[str, ...]"
+_CONVERTERS: dict[type | str, Any] = {
     str: _text,
     bool: _bool,
     int: _integer,
     float: float,
-    tuple: _delays,
+    _DELAYS: _delays,
+    _TEXTS: _texts,
 }
-_WORDS: dict[type, str] = {
+_WORDS: dict[type | str, str] = {
     str: "text",
     bool: "true or false",
     int: "a whole number",
     float: "a number",
-    tuple: "a list of seconds",
+    _DELAYS: "a list of seconds",
+    _TEXTS: "a list of texts",
 }
+_CHECKS: dict[str, Any] = {"retry_schedule": retry.check, "allowed_networks": parse_networks}

@@ -19,12 +19,7 @@ class Declaration:
     events: list[str]
     secret: str | None = field(default=None, repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
-    description: str = ""
-    retry_schedule: list[float] | None = None
-    timeout: float | None = None
-    concurrency: int | None = None
-    rate_limit: float | None = None
-    ordered: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def read(path: Path) -> list[Declaration] | None:
@@ -79,12 +74,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
 _SHAPES: dict[str, tuple[str, Any]] = {
     "url": ("text", lambda v: isinstance(v, str)),
-    "events": (
-        "a list of event types",
-        lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
-    ),
+    "events": ("a list of event types", _is_texts),
     "secret": ("text", lambda v: v is None or isinstance(v, str)),
     "headers": (
         "an object of texts",
@@ -102,6 +98,7 @@ _SHAPES: dict[str, tuple[str, Any]] = {
     ),
     "ordered": ("true or false", lambda v: isinstance(v, bool)),
     "rate_limit": ("a number per second", lambda v: v is None or _is_number(v)),
+    "allowed_networks": ("a list of networks", lambda v: v is None or _is_texts(v)),
 }
 
 
@@ -122,4 +119,6 @@ def _entry(path: Path, position: int, item: Any) -> Declaration:
             raise InvalidWebhooksFile(
                 f"{where}.{name}: expected {expected}, got {type(value).__name__}"
             )
-    return Declaration(position=position, **item)
+    own = {name: item[name] for name in ("url", "events", "secret", "headers") if name in item}
+    options = {name: value for name, value in item.items() if name not in own}
+    return Declaration(position=position, options=options, **own)

@@ -5,6 +5,7 @@
     HooklineError
     ├── InvalidInput (ValueError)      what came in cannot be used; nothing was written
     │   ├── InvalidUrl                 an endpoint's URL
+    │   │   └── BlockedDestination     nothing may be sent there: the guard's verdict
     │   ├── InvalidHeader              an endpoint's own header
     │   ├── InvalidSecret              a signing secret
     │   ├── InvalidPayload             data or metadata that JSON cannot carry
@@ -24,7 +25,10 @@
 Verifying what arrives has its own single class, `hookline.receiver.VerificationError`.
 """
 
+from typing import Any
+
 __all__ = [
+    "BlockedDestination",
     "DeliveryTimeout",
     "EndpointDisabled",
     "EndpointNotFound",
@@ -56,6 +60,22 @@ class InvalidInput(HooklineError, ValueError):
 
 class InvalidUrl(InvalidInput):
     """The URL of an endpoint is malformed or not allowed."""
+
+
+class BlockedDestination(InvalidUrl):
+    """Nothing may be sent to this URL. `verdict` is the guard's, with its `code` and `reason`.
+
+    The message is the operator's: it names the network. Tell a customer `blocked_destination`.
+    """
+
+    def __init__(self, message: str, verdict: tuple[str, str]) -> None:
+        """Keep the verdict beside the message."""
+        super().__init__(message)
+        self.verdict = verdict
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with both parts, as `concurrent.futures` needs it."""
+        return type(self), (str(self), self.verdict)
 
 
 class InvalidHeader(InvalidInput):

@@ -81,6 +81,7 @@ def place(tmp_path, monkeypatch):
     for name in [each for each in os.environ if each.startswith("HOOKLINE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOOKLINE_RETRY_SCHEDULE", "0,0,0")
+    monkeypatch.setenv("HOOKLINE_DEVELOPMENT", "1")  # the page's receivers are played here
     return tmp_path
 
 

@@ -32,6 +32,7 @@ class Command:
 
     def __init__(self, *arguments, cwd, prefix=(), **environment):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("HOOKLINE_")}
+        clean["HOOKLINE_DEVELOPMENT"] = "1"
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "hookline", *map(str, arguments)],
             stderr=subprocess.PIPE,

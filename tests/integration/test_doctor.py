@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from hookline import Webhooks
 from hookline._domain import checks_database, checks_delivery, readiness
+from hookline._domain.address import Policy
 from hookline._domain.breaker import Circuit, CircuitState
 from hookline._domain.finding import Level, number, shortened, size, span, worst
 from hookline._domain.readiness import OK
@@ -41,6 +42,7 @@ from hookline.cli import app
 from hookline.testing import FakeClock, Receiver
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+HERE = Policy.of(development=True)
 NOW = 1_760_697_000_000
 CURRENT = Schema("0001", "0001")
 CERTIFICATE = Path(__file__).parents[1] / "vectors" / "self_signed.pem"
@@ -532,7 +534,7 @@ def test_backlog_advice():
 def test_what_waits_on_purpose(signs, waits):
     """Deliveries of disabled endpoints, and behind circuits and Retry-After, are no backlog."""
     late = endpoint(due=1, oldest_due=NOW - 2 * HOUR, stuck=1, **signs)
-    found = bad(checks_delivery.delivery(vitals(late)))
+    found = bad(checks_delivery.delivery(vitals(late), HERE))
     assert ("backlog" not in found, "leases" not in found) == (waits, waits)
 
 
@@ -660,14 +662,15 @@ async def test_probing_hosts(receiver):
         closed.close()
         urls = [receiver.url, receiver.base + "/other", "http://nowhere.invalid/"]
         urls += [f"http://127.0.0.1:{port}/" for port in ports]
-        found = await probe(urls, deadline=0.5)
+        found = await probe([(url, HERE) for url in urls], deadline=0.5)
         for each in fill:
             each.close()
     assert found == {
-        "http://nowhere.invalid:80": "the name cannot be resolved",
+        "http://nowhere.invalid:80": found["http://nowhere.invalid:80"],
         f"http://127.0.0.1:{ports[0]}": "no answer within 0.5 s",
         f"http://127.0.0.1:{ports[1]}": "connection refused",
     }
+    assert found["http://nowhere.invalid:80"].startswith("the name cannot be resolved: ")
     assert receiver.count == 0
 
 
@@ -678,10 +681,10 @@ async def test_probing_a_certificate():
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        [reason] = (await probe([f"https://127.0.0.1:{port}/"])).values()
+        [reason] = (await probe([(f"https://127.0.0.1:{port}/", HERE)])).values()
     assert reason.startswith("the certificate is refused: ")
     with Receiver() as plain:
-        [reason] = (await probe([plain.base.replace("http:", "https:")])).values()
+        [reason] = (await probe([(plain.base.replace("http:", "https:"), HERE)])).values()
     assert reason.startswith("TLS failed: ")
 
 

@@ -126,7 +126,7 @@ BAD_REGISTRATIONS = {
     "negative delay": ((URL, ["*"]), {"retry_schedule": [-1]}, InvalidInput, "retry_schedule"),
     "delay of text": ((URL, ["*"]), {"retry_schedule": ["soon"]}, InvalidInput, "retry_schedule"),
     "delay no list": ((URL, ["*"]), {"retry_schedule": 5}, InvalidInput, "retry_schedule"),
-    "no description": ((URL, ["*"]), {"description": None}, InvalidInput, "description"),
+    "no description": ((URL, ["*"]), {"description": 5}, InvalidInput, "description"),
     "surrogate": ((URL, ["*"]), {"description": "\ud800"}, InvalidInput, "description"),
     "NUL": ((URL, ["*"]), {"description": "a\0b"}, InvalidInput, "description"),
 }

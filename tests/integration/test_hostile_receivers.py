@@ -14,7 +14,9 @@ from queue import Empty, Queue
 
 import pytest
 
+from hookline._domain.address import Policy
 from hookline._domain.delivery import Failure
+from hookline._domain.url import Url, parse
 from hookline._ports import Request
 from hookline._sending.sender import CurlSender
 from hookline.testing import Receiver
@@ -124,6 +126,14 @@ def hostile():
         yield make
 
 
+def other(scheme):
+    """A URL the parser would never return."""
+    return Url(scheme, "127.0.0.1", 1, "/")
+
+
+HERE = Policy.of(development=True)
+
+
 class Sending:
     """A running sender; `send` returns the outcome of one request."""
 
@@ -140,7 +150,8 @@ class Sending:
         """Start a request."""
         request = Request(
             tag=tag,
-            url=url,
+            url=url if isinstance(url, Url) else parse(url),
+            policy=HERE,
             header_lines=["Content-Type: application/json", "Expect:"],
             body=body,
             connect_timeout_ms=int(connect * 1000),
@@ -604,10 +615,10 @@ def test_cookies_are_not_kept(sending, hostile):
     assert ["cookie" in headers for _, headers, _ in server.requests] == [False, False]
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/"])
-def test_only_http_is_spoken(sending, url):
+@pytest.mark.parametrize("scheme", ["ftp", "gopher", "dict"])
+def test_only_http_is_spoken(sending, scheme):
     """Another scheme is a failure without a connection."""
-    outcome = sending.send(url)
+    outcome = sending.send(other(scheme))
     assert outcome.status is None
     assert outcome.failure is Failure.PROTOCOL
     assert outcome.body == b""
@@ -678,8 +689,7 @@ def test_every_request_gets_one_outcome(sending, hostile):
         hostile(b"garbage\r\n\r\n").url,
         hostile(b"HTTP/1.1 302 X\r\nLocation: /\r\n\r\n").url,
         "http://127.0.0.1:1/",
-        "gopher://127.0.0.1/",
-        "http://",
+        other("gopher"),
     ]
     for n, url in zip(range(200), cycle(kinds), strict=False):
         sending.start(url, tag=n)

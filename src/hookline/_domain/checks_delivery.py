@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from hookline._domain.address import Policy, Verdict, judge_url
 from hookline._domain.breaker import DISABLE_AFTER, WARN_AFTER, CircuitState
 from hookline._domain.finding import Finding, number, ok, problem, span, warning
 from hookline._domain.url import parse
@@ -17,7 +18,7 @@ RECENT = 60 * 60_000
 """Milliseconds for which a worker that died is worth a word."""
 
 
-def delivery(vitals: Vitals) -> Iterator[Finding]:
+def delivery(vitals: Vitals, policy: Policy) -> Iterator[Finding]:
     """Judge workers, backlog and endpoints."""
     waiting = [e for e in vitals.active if e.due and not e.waits(vitals.now)]
     yield workers(vitals, sum(e.due for e in waiting))
@@ -31,6 +32,7 @@ def delivery(vitals: Vitals) -> Iterator[Finding]:
     yield secrets(vitals)
     yield unsigned(vitals)
     yield plain_http(vitals)
+    yield blocked(vitals, policy)
 
 
 def workers(vitals: Vitals, due: int) -> Finding:
@@ -231,6 +233,32 @@ def plain_http(vitals: Vitals) -> Finding:
         "use the receiver's https:// address",
         found,
     )
+
+
+def blocked(vitals: Vitals, policy: Policy) -> Finding:
+    """Name the endpoints that the guard lets nothing be sent to, whatever their names lead to."""
+    found = []
+    for each in vitals.active:
+        verdict = _verdict(each, policy)
+        if verdict is not None:
+            found.append(f"{each.url}: {verdict}")
+    if not found:
+        return ok("blocked", "no endpoint is where nothing may be sent")
+    return problem(
+        "blocked",
+        f"{number(len(found), 'endpoint')} where nothing may be sent",
+        "correct the URL, or allow the network: HOOKLINE_ALLOWED_NETWORKS, or on a developer's "
+        "machine HOOKLINE_DEVELOPMENT=1",
+        found,
+    )
+
+
+def _verdict(endpoint: EndpointSigns, policy: Policy) -> Verdict | None:
+    try:
+        url = parse(endpoint.url)
+    except InvalidUrl as error:
+        return Verdict("malformed_url", str(error))
+    return judge_url(url, policy.widened(endpoint.allowed_networks))
 
 
 def _in_clear(url: str) -> bool:

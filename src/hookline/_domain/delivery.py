@@ -58,6 +58,7 @@ class Failure(StrEnum):
     TLS = "tls"
     RESET = "reset"
     PROTOCOL = "protocol"
+    BLOCKED = "blocked_destination"
     OTHER = "other"
 
 
@@ -69,6 +70,10 @@ class Timings(NamedTuple):
     tls: int = 0
     first_byte: int = 0
     total: int = 0
+
+    def later(self, by: int) -> "Timings":
+        """Return the times as seen from a start that was so much earlier."""
+        return Timings(self.dns, *(time and time + by for time in self[1:]))
 
 
 class Outcome(NamedTuple):
@@ -196,6 +201,7 @@ _WORDS = {
     Failure.TLS: "TLS error",
     Failure.RESET: "Connection closed by the receiver",
     Failure.PROTOCOL: "Malformed answer",
+    Failure.BLOCKED: "Destination blocked",
     Failure.OTHER: "Transfer failed",
 }
 

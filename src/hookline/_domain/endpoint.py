@@ -8,7 +8,9 @@ from datetime import datetime
 from enum import Enum
 from functools import lru_cache
 
+from hookline._domain.address import Policy
 from hookline._domain.signature import Signer
+from hookline._domain.url import Url, parse
 from hookline.errors import InvalidInput, UnknownEventType
 
 _EVENT_TYPE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
@@ -36,6 +38,7 @@ class Endpoint:
     concurrency: int | None = None
     rate_limit: float | None = None
     ordered: bool = False
+    allowed_networks: tuple[str, ...] = ()
     source: str = "code"
     id: str | None = None
     disabled_at: datetime | None = None
@@ -143,8 +146,19 @@ class Target:
     rate_limit: float | None = None
     ordered: bool = False
     disabled_reason: str | None = None
+    allowed_networks: tuple[str, ...] = ()
+    _destination: tuple[Url, Policy] | None = field(default=None, repr=False)
     _signer: Signer | None = field(default=None, repr=False)
     _signer_until: int = -1
+
+    def destination(self, policy: Policy) -> tuple[Url, Policy]:
+        """Return where requests go, and what is allowed there; `policy` is the deployment's.
+
+        Raises InvalidUrl for one that was changed by other means.
+        """
+        if self._destination is None:
+            self._destination = parse(self.url), policy.widened(self.allowed_networks)
+        return self._destination
 
     def signer(self, now: int) -> Signer | None:
         """Return the signer of the secrets active at `now` (Unix ms), None for an unsigned one."""

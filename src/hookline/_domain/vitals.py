@@ -101,6 +101,7 @@ class EndpointSigns:
     oldest_due: int | None = None
     held: int = 0
     stuck: int = 0
+    allowed_networks: tuple[str, ...] = ()
 
     @property
     def disabled(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hookline import __version__
 from hookline._domain import ids
+from hookline._domain.address import Policy
 from hookline._domain.delivery import Outcome, decide
 from hookline._engine.keys import new_key
 from hookline._ports import Leased, Request, Settlement
@@ -32,13 +33,15 @@ class Flight:
     sent: bool = False
 
 
-def prepare(flight: Flight, settings: Settings) -> Request:
+def prepare(flight: Flight, settings: Settings, policy: Policy) -> Request:
     """Return the request for one delivery, signed as of its start."""
     delivery, target = flight.delivery, flight.delivery.target
     timeout = target.timeout if target.timeout is not None else settings.timeout
+    url, allowed = target.destination(policy)
     return Request(
         tag=flight,
-        url=target.url,
+        url=url,
+        policy=allowed,
         header_lines=sign(delivery, flight.started_at),
         body=delivery.body,
         connect_timeout_ms=int(min(settings.connect_timeout, timeout) * 1000),

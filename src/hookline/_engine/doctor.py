@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from hookline._domain import checks_database, checks_delivery, readiness
+from hookline._domain.address import Policy
 from hookline._domain.finding import Finding, number, ok, problem, warning
 from hookline._domain.readiness import Readiness
 from hookline._domain.vitals import Vitals
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0
 """Seconds for everything the database is asked."""
-Probe = Callable[[Iterable[str]], Awaitable[Mapping[str, str]]]
+Probe = Callable[[Iterable[tuple[str, Policy]]], Awaitable[Mapping[str, str]]]
 """Connects to the hosts of URLs; returns, by address, why those that failed did."""
 
 
@@ -43,9 +44,9 @@ async def examine(
         return [_unreachable(f"no answer to all questions within {PATIENCE:g} s"), *findings]
     findings = [*_database(vitals, migrates(settings)), *findings]
     if vitals.pulse.schema.current:
-        findings += checks_delivery.delivery(vitals)
+        findings += checks_delivery.delivery(vitals, settings.policy())
         if probe is not None:
-            findings.append(await _reachable(vitals, probe))
+            findings.append(await _reachable(vitals, settings.policy(), probe))
     return findings
 
 
@@ -86,8 +87,8 @@ def _open_files(max_in_flight: int) -> Finding:
     return ok("open-files", f"{limits.soft:,} allowed, {wants}")
 
 
-async def _reachable(vitals: Vitals, probe: Probe) -> Finding:
-    urls = [endpoint.url for endpoint in vitals.active]
+async def _reachable(vitals: Vitals, policy: Policy, probe: Probe) -> Finding:
+    urls = [(each.url, policy.widened(each.allowed_networks)) for each in vitals.active]
     failed = await probe(urls)
     if not failed:
         return ok("reachable", f"{number(len(urls), 'endpoint')} can be connected to")

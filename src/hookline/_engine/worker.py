@@ -68,6 +68,7 @@ class Worker:
         self._clock = clock
         self._observer = observer
         self._settings = settings
+        self._policy = settings.policy()
         self._before_routing = before_routing
         self._lease_ms = int(settings.lease * 1000)
         self._poll_ms = int(settings.poll_interval * 1000)
@@ -296,7 +297,7 @@ class Worker:
         requests = []
         for flight in flights:
             try:
-                requests.append(prepare(flight, self._settings))
+                requests.append(prepare(flight, self._settings, self._policy))
             except Exception as error:  # noqa: BLE001 - one endpoint's damage is not the others'
                 detail = f"could not be prepared: {error}"[:200]
                 self._on_results([(flight, Outcome(failure=Failure.OTHER, detail=detail))])

@@ -1,12 +1,13 @@
-"""Can the endpoints' hosts be connected to? TCP and TLS, no request."""
+"""Can the endpoints' hosts be connected to? TCP and TLS, no request. Guarded as deliveries are."""
 
 import asyncio
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
-from socket import gaierror
 
+from hookline._domain.address import Policy, Verdict
 from hookline._domain.url import Url, parse
+from hookline._sending.guard import Unresolved, check
 from hookline.errors import InvalidUrl
 
 DEADLINE = 5.0
@@ -14,36 +15,55 @@ DEADLINE = 5.0
 AT_ONCE = 20
 
 
-async def probe(urls: Iterable[str], *, deadline: float = DEADLINE) -> dict[str, str]:
+async def probe(
+    urls: Iterable[tuple[str, Policy]], *, deadline: float = DEADLINE
+) -> dict[str, str]:
     """Connect to each distinct host of the URLs; return why those that failed did, by address."""
-    origins = {}
-    for url in urls:
+    origins: dict[tuple[str, str, int, Policy], Url] = {}
+    for url, policy in urls:
         with suppress(InvalidUrl):
             parsed = parse(url)
-            origins[parsed.scheme, parsed.host, parsed.port] = parsed
+            origins[parsed.scheme, parsed.host, parsed.port, policy] = parsed
     free = asyncio.Semaphore(AT_ONCE)
     trust = ssl.create_default_context()
 
-    async def one(url: Url) -> str:
+    async def one(url: Url, policy: Policy) -> str:
         async with free:
-            return await _connect(url, trust, deadline)
+            try:
+                async with asyncio.timeout(deadline):
+                    return await _connect(url, policy, trust)
+            except TimeoutError:
+                return f"no answer within {deadline:g} s"
 
-    reasons = await asyncio.gather(*map(one, origins.values()))
-    addresses = (f"{scheme}://{host}:{port}" for scheme, host, port in origins)
+    reasons = await asyncio.gather(*(one(url, key[3]) for key, url in origins.items()))
+    addresses = (f"{scheme}://{host}:{port}" for scheme, host, port, _ in origins)
     return {address: why for address, why in zip(addresses, reasons, strict=True) if why}
 
 
-async def _connect(url: Url, trust: ssl.SSLContext, deadline: float) -> str:
+async def _connect(url: Url, policy: Policy, trust: ssl.SSLContext) -> str:
     """Connect and hang up; return why that failed, '' when it did not."""
+    way = await asyncio.to_thread(check, url, policy)
+    if isinstance(way, Verdict):
+        return str(way)
+    if isinstance(way, Unresolved):
+        return f"the name cannot be resolved: {way.reason}"
+    why = ""
+    for address in way.addresses:
+        why = await _dial(url, address, trust)
+        if not why:
+            break
+    return why
+
+
+async def _dial(url: Url, address: str, trust: ssl.SSLContext) -> str:
+    secure = url.scheme == "https"
     try:
-        async with asyncio.timeout(deadline):
-            _, writer = await asyncio.open_connection(
-                url.host.strip("[]"), url.port, ssl=trust if url.scheme == "https" else None
-            )
-    except TimeoutError:
-        return f"no answer within {deadline:g} s"
-    except gaierror:
-        return "the name cannot be resolved"
+        _, writer = await asyncio.open_connection(
+            address,
+            url.port,
+            ssl=trust if secure else None,
+            server_hostname=url.host.strip("[]") if secure else None,
+        )
     except ConnectionRefusedError:
         return "connection refused"
     except ssl.SSLCertVerificationError as error:
@@ -52,8 +72,5 @@ async def _connect(url: Url, trust: ssl.SSLContext, deadline: float) -> str:
         return f"TLS failed: {error.reason or error}"
     except OSError as error:
         return (error.strerror or str(error) or type(error).__name__).lower()
-    writer.close()
-    with suppress(OSError, TimeoutError):  # it answered: how it hangs up is of no interest
-        async with asyncio.timeout(deadline):
-            await writer.wait_closed()
+    writer.transport.abort()  # it answered: how it hangs up is of no interest
     return ""

@@ -6,18 +6,24 @@ an event loop is the hand-over per request. See docs/explanation/decisions/0002.
 
 import logging
 import os
+import socket
 import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 
 import pycurl
 
+from hookline._domain.address import Verdict
 from hookline._domain.delivery import Failure, Outcome, Timings
+from hookline._domain.url import Url
 from hookline._ports import Request, Results
+from hookline._sending.guard import Guard, Lookup, Unresolved, Way
 from hookline._sending.poller import new_poller
 
 log = logging.getLogger("hookline")
@@ -50,21 +56,30 @@ _FAILURES = {
 }
 
 
+class _Lent(socket.socket):
+    """A socket that is closed as soon as libcurl has its own descriptor of it."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Handle:
     """One reusable easy handle and what arrives on it."""
 
     __slots__ = (
         "_body",
+        "_dialled",
         "_header_bytes",
         "_headers",
         "_limit",
+        "_refused",
         "_room",
         "_timeouts",
-        "_url",
         "_whole",
         "curl",
         "cut",
-        "tag",
+        "flight",
+        "way",
     )
 
     def __init__(self, limit: int) -> None:
@@ -82,36 +97,50 @@ class Handle:
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
         curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
+        curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         _trust(curl)
-        self._url = ""
+        self.way = Way(Url("https", "", 0, ""), ("",))
+        self._dialled = -1
         self._timeouts = (0, 0)
-        self._clear(None)
+        self._clear()
 
-    def _clear(self, tag: Any) -> None:
-        self.tag = tag
+    def _clear(self) -> None:
         self.cut = False
+        self._refused = ""
         self._body: list[bytes] = []
         self._room = self._limit
         self._headers: list[bytes] = []
         self._header_bytes = 0
         self._whole = False
 
-    def load(self, request: Request) -> None:
-        """Set the handle up for one request."""
-        self._clear(request.tag)
-        curl = self.curl
+    def load(self, flight: "_Flight", way: Way) -> None:
+        """Set the handle up for one request, to be sent to one checked address."""
+        self._clear()
+        self.flight = flight
+        curl, request = self.curl, flight.request
         # What the last request had already is left alone: most often it went to the same endpoint.
-        if request.url != self._url:
-            self._url = ""
-            curl.setopt(pycurl.URL, request.url)
-            self._url = request.url
-        timeouts = request.connect_timeout_ms, request.timeout_ms
+        if way is not self.way or flight.address != self._dialled:
+            self._dialled = -1
+            curl.setopt(pycurl.URL, way.text)
+            # Also the key of libcurl's pool: a kept connection serves this name and address only.
+            curl.setopt(pycurl.CONNECT_TO, [way.dial(flight.address)])
+            self.way, self._dialled = way, flight.address
+        timeouts = request.connect_timeout_ms, max(1, request.timeout_ms - flight.spent_ms)
         if timeouts != self._timeouts:
             curl.setopt(pycurl.CONNECTTIMEOUT_MS, timeouts[0])
             curl.setopt(pycurl.TIMEOUT_MS, timeouts[1])
             self._timeouts = timeouts
         curl.setopt(pycurl.HTTPHEADER, request.header_lines)
         curl.setopt(pycurl.POSTFIELDS, request.body)
+
+    def _open_socket(self, _purpose: int, address: Any) -> socket.socket | int:
+        """Open a socket for the checked address, and for no other, whatever libcurl thinks."""
+        family, kind, protocol, (host, *_) = address
+        checked = self.way.addresses[self._dialled]
+        if ip_address(host) != ip_address(checked.partition("%")[0]):
+            self._refused = f"{host} is not the address that was checked"
+            return pycurl.SOCKET_BAD  # type: ignore[no-any-return]
+        return _Lent(family, kind, protocol)
 
     def _on_body(self, data: bytes) -> int | None:
         if len(data) > self._room:
@@ -139,17 +168,21 @@ class Handle:
 
     def outcome(self, error: int = 0, message: str = "") -> Outcome:
         """Return what came back."""
-        info = self.curl.getinfo
+        info, flight = self.curl.getinfo, self.flight
         status: int | None = info(pycurl.RESPONSE_CODE) or None
         timings = Timings(
-            dns=_microseconds(info(pycurl.NAMELOOKUP_TIME)),
+            dns=flight.lookup_us,
             connect=_microseconds(info(pycurl.CONNECT_TIME)),
             tls=_microseconds(info(pycurl.APPCONNECT_TIME)),
             first_byte=_microseconds(info(pycurl.STARTTRANSFER_TIME)),
             total=_microseconds(info(pycurl.TOTAL_TIME)),
         )
+        if flight.spent_ms:  # before libcurl had it
+            timings = timings.later(flight.spent_ms * 1000)
         failure, detail = _judge_status(status), ""
-        if error and not self.cut:
+        if self._refused:
+            failure, detail = Failure.BLOCKED, self._refused
+        elif error and not self.cut:
             failure, detail = _failure(error, message, connected=timings.connect > 0)
         elif not self._whole:  # libcurl takes a head without its end for an answer
             failure, detail = Failure.RESET, "the answer ended inside its headers"
@@ -164,12 +197,26 @@ class Handle:
         )
 
 
+@dataclass(slots=True)
+class _Flight:
+    """A request on its way, and how far it has come."""
+
+    request: Request
+    began: float  # monotonic seconds
+    address: int = 0
+    spent_ms: int = 0
+    lookup_us: int = 0
+
+
 class CurlSender:
     """`_ports.Sender` on libcurl. Answers are read up to `response_limit` bytes."""
 
-    def __init__(self, *, response_limit: int = 16_384) -> None:
-        """Nothing is started before `start`."""
+    def __init__(self, *, response_limit: int = 16_384, lookup: Lookup | None = None) -> None:
+        """Nothing is started before `start`. `lookup` resolves names instead of the system."""
         self._limit = response_limit
+        self._lookup = lookup
+        self._door = threading.Lock()
+        self._open = False
         self._inbox: deque[Request] = deque()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -178,9 +225,11 @@ class CurlSender:
     def start(self, on_results: Callable[[Results], None]) -> None:
         """Start the thread; outcomes are handed to `on_results` on it."""
         self._stopping = False
+        self._awake = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
+        self._open = True
         self._thread = threading.Thread(
             target=self._main, args=(on_results,), name="hookline-curl", daemon=True
         )
@@ -198,30 +247,37 @@ class CurlSender:
             self._stopping = True
             self._wake()
             thread.join()
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+            with self._door:  # a name may be found later than that
+                self._open = False
+                os.close(self._wake_read)
+                os.close(self._wake_write)
 
     def _wake(self) -> None:
         # `_awake` spares the system call while the thread has not looked yet. A race here only
         # costs a byte: the thread clears it before it looks into the inbox.
-        if not self._awake:
-            self._awake = True
-            os.write(self._wake_write, b"!")
+        if self._awake:
+            return
+        with self._door:
+            if self._open:
+                self._awake = True
+                os.write(self._wake_write, b"!")
 
     def _main(self, on_results: Callable[[Results], None]) -> None:
-        loop = _Loop(self._wake_read, self._limit)
+        guard = Guard(self._wake, self._lookup)
+        loop = _Loop(self._wake_read, self._limit, guard)
         while not self._stopping:
             try:
                 loop.wait()
                 self._awake = False
                 results = loop.add(self._inbox)
+                results += loop.found()
                 results += loop.finished()
             except Exception as error:
                 # Nobody may wait for an outcome that never comes: all in flight fail.
                 log.exception("The sender failed; what was in flight is tried again")
                 results = loop.abandon(f"internal error: {type(error).__name__}: {error}")
                 loop.close()
-                loop = _Loop(self._wake_read, self._limit)
+                loop = _Loop(self._wake_read, self._limit, guard)
             if results:
                 on_results(results)
         loop.close()
@@ -230,8 +286,10 @@ class CurlSender:
 class _Loop:
     """libcurl's sockets and timer on a selector. Lives on the sender's thread."""
 
-    def __init__(self, wake_fd: int, limit: int) -> None:
+    def __init__(self, wake_fd: int, limit: int, guard: Guard) -> None:
         self._limit = limit
+        self._guard = guard
+        self._waiting: dict[str, list[_Flight]] = {}  # by the name that is being looked up
         self._wake_fd = wake_fd
         self._poller = new_poller()
         self._poller.watch(wake_fd, read=True, write=False)
@@ -258,9 +316,11 @@ class _Loop:
 
     def wait(self) -> None:
         """Wait for sockets, the timer or a wake-up, and let libcurl work on them."""
-        timeout = None
-        if self._deadline is not None:
-            timeout = max(0.0, self._deadline - time.monotonic())
+        deadline = self._deadline
+        if self._waiting:
+            patience = min(_patience(f) for flights in self._waiting.values() for f in flights)
+            deadline = patience if deadline is None else min(deadline, patience)
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         act = self._multi.socket_action
         for fd, mask in self._poller.poll(timeout):
             if fd == self._wake_fd:
@@ -273,19 +333,56 @@ class _Loop:
 
     def add(self, inbox: deque[Request]) -> list[tuple[Any, Outcome]]:
         """Start what was queued; return outcomes for what could not even be started."""
-        failed = []
+        failed: list[tuple[Any, Outcome]] = []
+        now = time.monotonic() if inbox else 0.0
         while inbox:
-            request = inbox.popleft()
-            handle = self._idle.pop() if self._idle else Handle(self._limit)
-            try:
-                handle.load(request)
-                self._multi.add_handle(handle.curl)
-            except (pycurl.error, UnicodeError, ValueError) as error:
-                detail = str(error)[:200]
-                failed.append((request.tag, Outcome(failure=Failure.OTHER, detail=detail)))
-                continue
-            self._busy[handle.curl] = handle
+            self._begin(_Flight(inbox.popleft(), now), failed)
         return failed
+
+    def found(self) -> list[tuple[Any, Outcome]]:
+        """Start what waited for a name; return outcomes for what waited in vain."""
+        failed: list[tuple[Any, Outcome]] = []
+        hosts = self._guard.take_found()
+        if not self._waiting:
+            return failed
+        now = time.monotonic()
+        for host in hosts:
+            for flight in self._waiting.pop(host, ()):
+                waited = now - flight.began
+                flight.lookup_us, flight.spent_ms = _microseconds(waited), int(waited * 1000)
+                self._begin(flight, failed, awaited=True)
+        for host, flights in list(self._waiting.items()):
+            late = [flight for flight in flights if _patience(flight) <= now]
+            if late:
+                self._waiting[host] = [flight for flight in flights if flight not in late]
+                failed += [(f.request.tag, _not_resolved(f)) for f in late]
+                if not self._waiting[host]:
+                    del self._waiting[host]
+        return failed
+
+    def _begin(
+        self, flight: _Flight, failed: list[tuple[Any, Outcome]], *, awaited: bool = False
+    ) -> None:
+        """Start a request if the guard knows a way for it."""
+        request = flight.request
+        way = self._guard.way(request.url, request.policy, awaited=awaited)
+        if way is None:
+            self._waiting.setdefault(request.url.host, []).append(flight)
+        elif isinstance(way, Way):
+            self._fly(flight, way, failed)
+        else:
+            failed.append((request.tag, _no_way(way, flight)))
+
+    def _fly(self, flight: _Flight, way: Way, failed: list[tuple[Any, Outcome]]) -> None:
+        handle = self._idle.pop() if self._idle else Handle(self._limit)
+        try:
+            handle.load(flight, way)
+            self._multi.add_handle(handle.curl)
+        except (pycurl.error, UnicodeError, ValueError) as error:
+            outcome = Outcome(failure=Failure.OTHER, detail=str(error)[:200])
+            failed.append((flight.request.tag, outcome))
+        else:
+            self._busy[handle.curl] = handle
 
     def finished(self) -> list[tuple[Any, Outcome]]:
         """Return the outcomes of the transfers that ended."""
@@ -293,24 +390,43 @@ class _Loop:
         left = 1
         while left:
             left, good, bad = self._multi.info_read(256)
-            results += [self._take(curl) for curl in good]
-            results += [self._take(curl, error, message) for curl, error, message in bad]
+            for curl in good:
+                self._take(curl, results)
+            for curl, error, message in bad:
+                self._take(curl, results, error, message)
         return results
 
-    def _take(self, curl: pycurl.Curl, error: int = 0, message: str = "") -> tuple[Any, Outcome]:
+    def _take(
+        self,
+        curl: pycurl.Curl,
+        results: list[tuple[Any, Outcome]],
+        error: int = 0,
+        message: str = "",
+    ) -> None:
         handle = self._busy.pop(curl)
         self._multi.remove_handle(curl)
-        result = handle.tag, handle.outcome(error, message)
+        flight, way, outcome = handle.flight, handle.way, handle.outcome(error, message)
         if len(self._idle) < IDLE_HANDLES:
             self._idle.append(handle)
         else:
             curl.close()
-        return result
+        if outcome.failure in {Failure.CONNECT, Failure.CONNECT_TIMEOUT}:
+            if outcome.failure is Failure.CONNECT and flight.address + 1 < len(way.addresses):
+                # Nobody there: the next address, as browsers do (a host without IPv6, mostly).
+                flight.address += 1
+                flight.spent_ms = outcome.timings.total // 1000
+                self._fly(flight, way, results)
+                return
+            self._guard.forget(flight.request.url.host)
+        results.append((flight.request.tag, outcome))
 
     def abandon(self, detail: str) -> list[tuple[Any, Outcome]]:
         """Return an outcome for everything in flight: it failed here, not at its receiver."""
         outcome = Outcome(failure=Failure.OTHER, detail=detail[:200])
-        return [(handle.tag, outcome) for handle in self._busy.values()]
+        flights = [handle.flight for handle in self._busy.values()]
+        for waiting in self._waiting.values():
+            flights += waiting
+        return [(flight.request.tag, outcome) for flight in flights]
 
     def close(self) -> None:
         """Drop everything."""
@@ -321,6 +437,24 @@ class _Loop:
             handle.curl.close()
         self._multi.close()
         self._poller.close()
+
+
+def _patience(flight: _Flight) -> float:
+    """Return until when (monotonic seconds) a request waits for its name."""
+    return flight.began + flight.request.connect_timeout_ms / 1000
+
+
+def _not_resolved(flight: _Flight) -> Outcome:
+    seconds = flight.request.connect_timeout_ms / 1000
+    waited = Timings(dns=_microseconds(seconds), total=_microseconds(seconds))
+    return Outcome(failure=Failure.DNS, detail=f"no answer within {seconds:g} s", timings=waited)
+
+
+def _no_way(why: Verdict | Unresolved, flight: _Flight) -> Outcome:
+    failure = Failure.BLOCKED if isinstance(why, Verdict) else Failure.DNS
+    detail = str(why) if isinstance(why, Verdict) else why.reason
+    spent = Timings(dns=flight.lookup_us, total=flight.lookup_us)
+    return Outcome(failure=failure, detail=detail[:200], timings=spent)
 
 
 def _trust(curl: pycurl.Curl) -> None:

@@ -174,6 +174,7 @@ def _endpoints(connection: sa.Connection, now: int) -> list[EndpointSigns]:
                 oldest_due=queue.oldest_due if queue and queue.due else None,
                 held=queue.held if queue else 0,
                 stuck=stuck.get(row.id, 0),
+                allowed_networks=tuple(row.options.get("allowed_networks", ())),
             )
         )
     return found

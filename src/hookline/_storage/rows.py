@@ -8,7 +8,7 @@ import orjson
 
 from hookline._domain.breaker import Circuit, CircuitState, Health, judge
 from hookline._domain.delivery import DeliveryState
-from hookline._domain.endpoint import DEFAULT_CONCURRENCY, SigningSecret, Target
+from hookline._domain.endpoint import DEFAULT_CONCURRENCY, Endpoint, SigningSecret, Target
 from hookline._ports import Settlement
 from hookline._storage.schema import HELD
 
@@ -31,8 +31,14 @@ def target(row: Mapping[str, Any], keys: Sequence[tuple[bytes, str, int | None]]
         concurrency=row["concurrency"] or DEFAULT_CONCURRENCY,
         rate_limit=row["rate_limit"],
         ordered=bool(row["ordered"]),
+        allowed_networks=tuple(json.loads(row["options"]).get("allowed_networks", ())),
         disabled_reason=(row["disabled_reason"] or "disabled") if disabled else None,
     )
+
+
+def extras(declared: Endpoint) -> dict[str, Any]:
+    """Return the options of an endpoint that have no column of their own."""
+    return {"allowed_networks": declared.allowed_networks} if declared.allowed_networks else {}
 
 
 def circuit(row: Sequence[Any]) -> Circuit:

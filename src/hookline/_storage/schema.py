@@ -93,6 +93,8 @@ endpoint = sa.Table(
     _number("concurrency", nullable=True),
     sa.Column("rate_limit", sa.Float),
     sa.Column("ordered", sa.Boolean, nullable=False),
+    # What few endpoints have, by name.
+    sa.Column("options", Json, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     # The URL it was declared with in code or file: what makes a second declaration an update.
     sa.Column("declared_url", sa.Text),

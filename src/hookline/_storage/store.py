@@ -23,6 +23,7 @@ from hookline._ports import NewMessage
 from hookline._storage import doctor, migrate, replay
 from hookline._storage.jobs import SqlJobs
 from hookline._storage.postgresql import partitions
+from hookline._storage.rows import extras
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
@@ -179,6 +180,7 @@ class SqlStore:
             "concurrency": declared.concurrency,
             "rate_limit": declared.rate_limit,
             "ordered": declared.ordered,
+            "options": extras(declared),
             "source": declared.source,
             "declared_digest": digest,
             "updated_at": now,
@@ -703,6 +705,7 @@ def _digest(declared: Endpoint) -> bytes:
             declared.concurrency,
             declared.rate_limit,
             declared.ordered,
+            extras(declared),
         ]
     )
     secret = orjson.dumps(declared.secret)
@@ -725,6 +728,7 @@ def _endpoint(row: Any, secret: str | None) -> Endpoint:
         concurrency=row.concurrency,
         rate_limit=row.rate_limit,
         ordered=row.ordered,
+        allowed_networks=tuple(row.options.get("allowed_networks", ())),
         source=row.source,
         id=ids.encode(ids.ENDPOINT, row.id),
         disabled_at=_time(row.disabled_at),

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import hookline
+from hookline.cli.check_url import check_url
 from hookline.cli.doctor import doctor
 from hookline.cli.migrate import migrate
 from hookline.cli.sink import sink
@@ -49,6 +50,7 @@ app.command()(sink)
 app.command()(worker)
 app.command()(migrate)
 app.command()(doctor)
+app.command("check-url")(check_url)
 
 
 def main() -> None:

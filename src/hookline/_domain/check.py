@@ -1,0 +1,23 @@
+"""Checks of single values, shared by several doors. Each raises InvalidInput, naming the value."""
+
+from hookline.errors import InvalidInput
+
+
+def number(name: str, value: object, least: float, most: float) -> None:
+    """Refuse what is not a number from `least` to `most`; None counts as not given."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(f"{name}: expected a number, got {type(value).__name__}")
+    if not least <= value <= most:
+        raise InvalidInput(f"{name}: {value} is not between {least:g} and {most:,g}")
+
+
+def text(name: str, value: object, least: int, most: int) -> None:
+    """Refuse what is not text of `least` to `most` characters that any database keeps."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{name}: expected text, got {type(value).__name__}")
+    if not least <= len(value) <= most:
+        raise InvalidInput(f"{name}: {len(value)} characters, expected {least} to {most}")
+    if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+        raise InvalidInput(f"{name}: contains NUL or a lone surrogate, which no database keeps")
