@@ -2,23 +2,19 @@
 
 import sqlite3
 import threading
-from queue import Empty, Queue
 
 import pytest
+from tests.integration.support import Sending
 from typer.testing import CliRunner
 
 from hookline import DeliveryState
 from hookline._domain.address import Policy
 from hookline._domain.delivery import Failure
-from hookline._domain.url import parse
-from hookline._ports import Request
 from hookline._sending import guard
-from hookline._sending.sender import CurlSender
 from hookline.cli import app
 from hookline.errors import BlockedDestination, InvalidWebhooksFile
 from hookline.testing import Receiver
 
-HERE = Policy.of(development=True)
 NAME = "hooks.example.com"
 
 
@@ -34,47 +30,13 @@ class Names:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-class Sending:
-    """A running sender with a resolver of its own."""
-
-    def __init__(self, names):
-        self.outcomes = Queue()
-        self.sender = CurlSender(lookup=names)
-        self.sender.start(lambda results: [self.outcomes.put(each) for each in results])
-
-    def start(self, url, *, tag="tag", policy=HERE, connect=2.0):
-        """Start a request."""
-        request = Request(
-            tag=tag,
-            url=parse(url),
-            policy=policy,
-            header_lines=["Content-Type: application/json", "Expect:"],
-            body=b"{}",
-            connect_timeout_ms=int(connect * 1000),
-            timeout_ms=5000,
-        )
-        self.sender.send([request])
-
-    def take(self):
-        """Return the next tag and outcome."""
-        try:
-            return self.outcomes.get(timeout=10)
-        except Empty:
-            raise AssertionError("a request got no outcome") from None
-
-    def send(self, url, **options):
-        """Return the outcome of one request."""
-        self.start(url, **options)
-        return self.take()[1]
-
-
 @pytest.fixture
 def sending():
     """Return a maker of senders, stopped at the end."""
     made = []
 
     def make(*answers):
-        made.append(Sending(Names(*answers) if isinstance(answers[0], list) else answers[0]))
+        made.append(Sending(lookup=Names(*answers) if isinstance(answers[0], list) else answers[0]))
         return made[-1]
 
     yield make
@@ -102,7 +64,7 @@ def test_the_checked_address_is_dialled(sending, receiver):
 def test_one_look_up_serves_many_requests(receiver):
     """What was looked up is used again, also by those that waited for it."""
     names = Names(["127.0.0.1"])
-    sending = Sending(names)
+    sending = Sending(lookup=names)
     try:
         for n in range(20):
             sending.start(url_of(receiver), tag=n)
@@ -181,7 +143,7 @@ def test_a_slow_name_keeps_nobody_waiting(receiver):
             release.wait(10)
         return ["127.0.0.1"]
 
-    sending = Sending(slow)
+    sending = Sending(lookup=slow)
     try:
         sending.start(url_of(receiver), tag="slow", connect=0.3)
         sending.start(url_of(receiver, "other.example.com"), tag="quick")

@@ -10,15 +10,12 @@ import time
 from contextlib import ExitStack, suppress
 from itertools import cycle, repeat
 from pathlib import Path
-from queue import Empty, Queue
 
 import pytest
+from tests.integration.support import Sending
 
-from hookline._domain.address import Policy
 from hookline._domain.delivery import Failure
-from hookline._domain.url import Url, parse
-from hookline._ports import Request
-from hookline._sending.sender import CurlSender
+from hookline._domain.url import Url
 from hookline.testing import Receiver
 
 CERTIFICATE = Path(__file__).parents[1] / "vectors" / "self_signed.pem"
@@ -129,50 +126,6 @@ def hostile():
 def other(scheme):
     """A URL the parser would never return."""
     return Url(scheme, "127.0.0.1", 1, "/")
-
-
-HERE = Policy.of(development=True)
-
-
-class Sending:
-    """A running sender; `send` returns the outcome of one request."""
-
-    def __init__(self, **options):
-        self.outcomes = Queue()
-        self.sender = CurlSender(**options)
-        self.sender.start(self._take)
-
-    def _take(self, results):
-        for tag, outcome in results:
-            self.outcomes.put((tag, outcome))
-
-    def start(self, url, body=b'{"event":"a.b"}', *, tag="tag", connect=2.0, total=5.0):
-        """Start a request."""
-        request = Request(
-            tag=tag,
-            url=url if isinstance(url, Url) else parse(url),
-            policy=HERE,
-            header_lines=["Content-Type: application/json", "Expect:"],
-            body=body,
-            connect_timeout_ms=int(connect * 1000),
-            timeout_ms=int(total * 1000),
-        )
-        self.sender.send([request])
-
-    def take(self):
-        """Return the next outcome and its tag."""
-        try:
-            return self.outcomes.get(timeout=10)
-        except Empty:
-            raise AssertionError("a request got no outcome") from None
-
-    def send(self, url, body=b'{"event":"a.b"}', **options):
-        """Return the outcome of one request, and check that it has exactly one."""
-        self.start(url, body, **options)
-        tag, outcome = self.take()
-        assert tag == "tag"
-        assert self.outcomes.empty()
-        return outcome
 
 
 @pytest.fixture

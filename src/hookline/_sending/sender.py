@@ -353,11 +353,11 @@ class _Loop:
                 self._begin(flight, failed, awaited=True)
         for host, flights in list(self._waiting.items()):
             late = [flight for flight in flights if _patience(flight) <= now]
-            if late:
-                self._waiting[host] = [flight for flight in flights if flight not in late]
-                failed += [(f.request.tag, _not_resolved(f)) for f in late]
-                if not self._waiting[host]:
-                    del self._waiting[host]
+            failed += [(flight.request.tag, _not_resolved(flight)) for flight in late]
+            if len(late) == len(flights):
+                del self._waiting[host]
+            elif late:
+                self._waiting[host] = [f for f in flights if _patience(f) > now]
         return failed
 
     def _begin(
