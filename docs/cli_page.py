@@ -3,6 +3,7 @@
 # A script, not a package; and the rows of a table cannot be wrapped.
 # ruff: noqa: INP001
 
+from collections.abc import Iterator
 from typing import Any
 
 from typer.core import TyperArgument
@@ -13,9 +14,9 @@ from hookline.cli import app
 
 def page() -> str:
     """Return the page, from the Typer application."""
-    commands = vars(get_command(app))["commands"]
+    commands = dict(_commands(get_command(app)))
     index = "\n".join(
-        f"- [`hookline {name}`](#hookline-{name}): {_first_line(command.help)}"
+        f"- [`hookline {name}`](#hookline-{name.replace(' ', '-')}): {_first_line(command.help)}"
         for name, command in commands.items()
     )
     chapters = "\n".join(_chapter(name, command) for name, command in commands.items())
@@ -27,6 +28,15 @@ def page() -> str:
 `python -m hookline` is the same command.
 
 {chapters}"""
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every command with its whole name, those of groups one by one."""
+    for name, command in vars(group)["commands"].items():
+        if "commands" in vars(command):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield before + name, command
 
 
 def _chapter(name: str, command: Any) -> str:

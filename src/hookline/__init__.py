@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hookline._app import Event, Webhooks
+    from hookline._domain.api_key import ApiKey
     from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
     from hookline._domain.endpoint import Endpoint
     from hookline._domain.finding import Finding
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ApiKey",
     "Attempt",
     "DeliveryState",
     "DeliveryStatus",
@@ -44,6 +46,7 @@ __all__ = [
 # Loaded on first use, so that `import hookline.receiver` stays standard library only and
 # `import hookline` costs nothing before something is triggered.
 _HOMES = {
+    "ApiKey": "hookline._domain.api_key",
     "Attempt": "hookline._domain.delivery",
     "DeliveryState": "hookline._domain.delivery",
     "DeliveryStatus": "hookline._domain.delivery",

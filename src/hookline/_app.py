@@ -25,6 +25,7 @@ from hookline._domain import check, ids
 from hookline._domain import headers as header_policy
 from hookline._domain import url as url_parser
 from hookline._domain.address import judge_url, remedy
+from hookline._domain.api_key import ApiKey
 from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
 from hookline._domain.endpoint import Catalogue, Endpoint
 from hookline._domain.envelope import envelope
@@ -35,6 +36,7 @@ from hookline._domain.replay import EVERYTHING, FAILED, Job, Selection
 from hookline._domain.signature import check_secret, secret_from
 from hookline._domain.vitals import Schema
 from hookline._engine import doctor
+from hookline._engine.api_keys import ApiKeys
 from hookline._engine.clock import SystemClock
 from hookline._engine.engine import Engine
 from hookline._engine.keys import new_key
@@ -43,7 +45,7 @@ from hookline._engine.receipt import Receipt
 from hookline._engine.service import Home
 from hookline._observe.events import EventObserver, Listener, Observers
 from hookline._observe.logs import LogObserver
-from hookline._ports import Clock, NewMessage, Observer, Store
+from hookline._ports import Clock, NewMessage, Observer, Reencrypted, Store
 from hookline._sending.probe import probe as probe_hosts
 from hookline._sending.sender import CurlSender
 from hookline._settings import Settings
@@ -692,17 +694,67 @@ class Webhooks:
             raise EndpointNotFound(f"no endpoint {wanted!r}")
         return key
 
+    # keys of the REST API ------------------------------------------------------------------
+
+    async def create_api_key(
+        self, name: str, scopes: Iterable[str], *, expires_at: datetime | None = None
+    ) -> ApiKey:
+        """Make a key for the REST API; its `token` is shown this once and stored as a hash only.
+
+        `scopes` are `admin`, `read`, or `application:<id or uid>` once or several times; `read`
+        beside those makes them read-only. Raises InvalidInput.
+        """
+        expires_at = _moment("expires_at", expires_at)
+        return await self._on_home((await self._keys()).create(name, scopes, expires_at))
+
+    async def api_keys(self) -> list[ApiKey]:
+        """Return all keys, oldest first, expired and revoked ones too."""
+        return await self._on_home((await self._keys()).all())
+
+    async def revoke_api_key(self, key_id: str) -> ApiKey:
+        """Revoke a key, at once and for ever. Safe to call twice; raises ApiKeyNotFound."""
+        return await self._on_home((await self._keys()).revoke(key_id))
+
+    async def authenticate(self, token: str) -> ApiKey:
+        """Return the key that a token belongs to, or raise InvalidApiKey.
+
+        When it was used last is noted once a minute.
+        """
+        return await self._on_home((await self._keys()).authenticate(token))
+
+    async def _keys(self) -> ApiKeys:
+        engine = await self._running(None)
+        return ApiKeys(engine.store, engine.clock)
+
     # looking after the deployment ----------------------------------------------------------
 
     async def migrate(self) -> bool:
         """Bring the schema up to date; return whether there was anything to do.
 
-        Waits for a migration under way elsewhere. Needs no running engine, as do the three below.
+        Waits for a migration under way elsewhere. Needs no running engine, as do the four below.
         Raises StorageError, saying what to check, when the database is out of reach.
         """
         async with self._beside() as store:
             await store.reach()  # it says best what is wrong
             return await store.migrate()
+
+    async def reencrypt(
+        self, *, decrypt: bool = False, on_progress: Callable[[int, int], None] | None = None
+    ) -> Reencrypted:
+        """Encrypt stored secrets with the first of the keys: those under older ones, or under none.
+
+        `decrypt` stores them open instead. Goes on beside running workers, in small transactions;
+        `on_progress` is told how many of how many rows were seen. Raises SecretsLocked when
+        secrets are encrypted with a key that is not in `Settings.encryption_key`, InvalidSettings
+        when there is none to encrypt with.
+        """
+        if not self.settings.encryption_key:
+            raise InvalidSettings(
+                "encryption_key: is not set; make a key with hookline keys generate, and set "
+                "HOOKLINE_ENCRYPTION_KEY"
+            )
+        async with self._beside() as store:
+            return await store.reencrypt(on_progress or (lambda *_: None), decrypt=decrypt)
 
     async def schema(self) -> Schema:
         """Return the schema version found and the one needed. Raises StorageError as `migrate`."""

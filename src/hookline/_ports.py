@@ -10,12 +10,21 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from hookline._domain.address import Policy
+from hookline._domain.api_key import ApiKey
 from hookline._domain.breaker import Circuit, Health
 from hookline._domain.delivery import Attempt, Decision, DeliveryStatus, Outcome
 from hookline._domain.endpoint import Endpoint, Target
 from hookline._domain.replay import Job, Selection
 from hookline._domain.url import Url
 from hookline._domain.vitals import Pulse, Vitals
+
+
+class Reencrypted(NamedTuple):
+    """How many texts were sealed anew, and how many were left because they do not open."""
+
+    written: int
+    locked: int
+
 
 Circuits = dict[bytes, Circuit]
 """The circuits that restrict endpoints now, by endpoint."""
@@ -244,6 +253,17 @@ class Store(Protocol):
         """Bring the schema up to date; return whether there was anything to do."""
         ...
 
+    async def reencrypt(
+        self, on_progress: Callable[[int, int], None], *, decrypt: bool
+    ) -> Reencrypted:
+        """Seal secrets with the first key, or store them open; SecretsLocked without their keys."""
+        ...
+
+    @property
+    def api_keys(self) -> "ApiKeys":
+        """The keys of the REST API."""
+        ...
+
     async def prune(self, now: int) -> None:
         """Remove what has served its time."""
 
@@ -288,6 +308,29 @@ class LeasedJob:
     walk: int
     after: tuple[bytes, bytes]
     lease: int
+
+
+class ApiKeys(Protocol):
+    """The keys of the REST API. What is stored of a token is its hash."""
+
+    async def add(self, key: bytes, hashed: bytes, new: ApiKey, now: int) -> ApiKey:
+        """Store a key; InvalidInput when it is scoped to an application that does not exist."""
+        ...
+
+    async def all(self) -> list[ApiKey]:
+        """Return all keys, oldest first."""
+        ...
+
+    async def find(self, key: bytes) -> tuple[bytes, ApiKey] | None:
+        """Return the hash of a key's token, and the key."""
+        ...
+
+    async def used(self, key: bytes, now: int) -> None:
+        """Note that a key was used."""
+
+    async def revoke(self, key: bytes, now: int) -> ApiKey | None:
+        """Revoke a key unless it is already; None when there is no such key."""
+        ...
 
 
 class Jobs(Protocol):

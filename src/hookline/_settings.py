@@ -10,6 +10,7 @@ from typing import Any
 
 from hookline._domain import retry
 from hookline._domain.address import Policy, parse_networks
+from hookline._domain.encryption import parse_keys
 from hookline.errors import InvalidInput, InvalidSettings
 
 PREFIX = "HOOKLINE_"
@@ -18,8 +19,17 @@ _PASSWORD = re.compile(r"(://[^/@]*?:).*@")
 MIGRATE = ("auto", "always", "never")
 
 
-def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "low": low, "high": high})
+def _setting(
+    default: Any,
+    text: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    secret: bool = False,
+) -> Any:
+    return field(
+        default=default, metadata={"help": text, "low": low, "high": high, "secret": secret}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,11 @@ class Settings:
     retention_messages: float = _setting(30.0, "days messages are kept; 0 for ever", 0, 36500)
     retention_payloads: float = _setting(30.0, "days payloads are kept; 0 for ever", 0, 36500)
     retention_attempts: float = _setting(30.0, "days the log is kept; 0 for ever", 0, 36500)
+    encryption_key: tuple[str, ...] = _setting(
+        (),
+        "keys that encrypt secrets at rest: the first encrypts, all decrypt",
+        secret=True,
+    )
     lease: float = _setting(30.0, "seconds until the work of a dead worker is due again", 1, 3600)
     max_in_flight: int = _setting(512, "requests in flight in one process", 1, 10_000)
     payload_limit: int = _setting(
@@ -76,9 +91,12 @@ class Settings:
             _check(f, getattr(self, f.name))
 
     def __repr__(self) -> str:
-        shown = {f.name: getattr(self, f.name) for f in fields(self)}
-        shown["database"] = masked(self.database)
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+        shown = {f.name: repr(getattr(self, f.name)) for f in fields(self)}
+        shown["database"] = repr(masked(self.database))
+        for f in fields(self):
+            if f.metadata["secret"] and getattr(self, f.name):
+                shown[f.name] = "'***'"
+        return f"Settings({', '.join(f'{name}={value}' for name, value in shown.items())})"
 
     def policy(self) -> Policy:
         """Return where webhooks may be sent."""
@@ -141,7 +159,8 @@ def _convert(f: Any, name: str, value: Any, source: str) -> Any:
         converted = _CONVERTERS[kind](value)
     except (TypeError, ValueError, OverflowError):
         expected = _WORDS[kind]
-        raise InvalidSettings(f"{source}: {name}={value!r} is not {expected}") from None
+        shown = f"{name}={'***' if f.metadata['secret'] else repr(value)}"
+        raise InvalidSettings(f"{source}: {shown} is not {expected}") from None
     try:
         _check(f, converted)
     except InvalidSettings as error:
@@ -210,4 +229,8 @@ _WORDS: dict[type | str, str] = {
     _DELAYS: "a list of seconds",
     _TEXTS: "a list of texts",
 }
-_CHECKS: dict[str, Any] = {"retry_schedule": retry.check, "allowed_networks": parse_networks}
+_CHECKS: dict[str, Any] = {
+    "retry_schedule": retry.check,
+    "allowed_networks": parse_networks,
+    "encryption_key": parse_keys,
+}

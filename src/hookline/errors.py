@@ -18,9 +18,12 @@
     ├── EndpointDisabled               nothing is replayed to it before it is enabled
     ├── MessageNotFound (LookupError)  no message with that id, or it is gone by retention
     ├── JobNotFound (LookupError)      no replay with that id
+    ├── ApiKeyNotFound (LookupError)   no API key with that id
+    ├── InvalidApiKey                  a token that opens nothing: unknown, expired or revoked
     ├── SessionMismatch                session= is bound to another database
     ├── DeliveryTimeout (TimeoutError) receipt.delivered or job.finished ran out of time
     └── StorageError                   the database refused or is out of reach
+        └── SecretsLocked              secrets are encrypted with a key that is not at hand
 
 Verifying what arrives has its own single class, `hookline.receiver.VerificationError`.
 """
@@ -28,12 +31,14 @@ Verifying what arrives has its own single class, `hookline.receiver.Verification
 from typing import Any
 
 __all__ = [
+    "ApiKeyNotFound",
     "BlockedDestination",
     "DeliveryTimeout",
     "EndpointDisabled",
     "EndpointNotFound",
     "HooklineError",
     "IdempotencyConflict",
+    "InvalidApiKey",
     "InvalidHeader",
     "InvalidInput",
     "InvalidPayload",
@@ -44,6 +49,7 @@ __all__ = [
     "JobNotFound",
     "MessageNotFound",
     "PayloadTooLarge",
+    "SecretsLocked",
     "SessionMismatch",
     "StorageError",
     "UnknownEventType",
@@ -126,6 +132,14 @@ class JobNotFound(HooklineError, LookupError):
     """There is no replay with that id."""
 
 
+class ApiKeyNotFound(HooklineError, LookupError):
+    """There is no API key with that id."""
+
+
+class InvalidApiKey(HooklineError):
+    """The token of an API key opens nothing. The message is the operator's: it has the reason."""
+
+
 class SessionMismatch(HooklineError):
     """The session handed in is not on the database Hookline uses."""
 
@@ -136,3 +150,7 @@ class DeliveryTimeout(HooklineError, TimeoutError):
 
 class StorageError(HooklineError):
     """The database refused, or is out of reach. What was asked for did not happen."""
+
+
+class SecretsLocked(StorageError):
+    """Secrets in the database do not open with `Settings.encryption_key`; the message says why."""

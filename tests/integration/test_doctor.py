@@ -84,7 +84,7 @@ async def test_a_healthy_deployment(on_each_database, receiver):
     found = {c: f for c, f in bad(findings).items() if c != "durability"}
     assert set(found) == {"secrets"}
     assert found["secrets"].level == "warning"
-    assert "1 signing secret is stored unencrypted" in found["secrets"].summary
+    assert "1 stored secret is unencrypted" in found["secrets"].summary
     assert "HOOKLINE_ENCRYPTION_KEY" in found["secrets"].advice
     assert by_check(findings)["workers"].level == "ok"
     assert by_check(findings)["reachable"].summary == "1 endpoint can be connected to"
@@ -534,7 +534,7 @@ def test_backlog_advice():
 def test_what_waits_on_purpose(signs, waits):
     """Deliveries of disabled endpoints, and behind circuits and Retry-After, are no backlog."""
     late = endpoint(due=1, oldest_due=NOW - 2 * HOUR, stuck=1, **signs)
-    found = bad(checks_delivery.delivery(vitals(late), HERE))
+    found = bad(checks_delivery.delivery(vitals(late), HERE, ()))
     assert ("backlog" not in found, "leases" not in found) == (waits, waits)
 
 

@@ -1,9 +1,10 @@
 """Judging how deliveries get on: workers, what waits, and the endpoints."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from hookline._domain.address import Policy, Verdict, judge_url
 from hookline._domain.breaker import DISABLE_AFTER, WARN_AFTER, CircuitState
+from hookline._domain.encryption import EncryptionKey
 from hookline._domain.finding import Finding, number, ok, problem, span, warning
 from hookline._domain.url import parse
 from hookline._domain.vitals import EndpointSigns, Pulse, Vitals
@@ -18,7 +19,7 @@ RECENT = 60 * 60_000
 """Milliseconds for which a worker that died is worth a word."""
 
 
-def delivery(vitals: Vitals, policy: Policy) -> Iterator[Finding]:
+def delivery(vitals: Vitals, policy: Policy, keys: Sequence[EncryptionKey]) -> Iterator[Finding]:
     """Judge workers, backlog and endpoints."""
     waiting = [e for e in vitals.active if e.due and not e.waits(vitals.now)]
     yield workers(vitals, sum(e.due for e in waiting))
@@ -29,7 +30,7 @@ def delivery(vitals: Vitals, policy: Policy) -> Iterator[Finding]:
     yield circuits(vitals)
     yield failing(vitals)
     yield disabled(vitals)
-    yield secrets(vitals)
+    yield secrets(vitals, keys)
     yield unsigned(vitals)
     yield plain_http(vitals)
     yield blocked(vitals, policy)
@@ -196,17 +197,38 @@ def disabled(vitals: Vitals) -> Finding:
     )
 
 
-def secrets(vitals: Vitals) -> Finding:
-    """Judge whether signing secrets are encrypted."""
-    if not vitals.secrets:
+def secrets(vitals: Vitals, keys: Sequence[EncryptionKey]) -> Finding:
+    """Judge whether stored secrets are encrypted, and with the key they should be."""
+    total, names = sum(vitals.secrets.values()), [key.id for key in keys]
+    lacking = sorted(set(vitals.secrets) - {"", *names})
+    if not total:
         return ok("secrets", "none are stored")
-    verb = "is" if vitals.secrets == 1 else "are"
-    return warning(
-        "secrets",
-        f"{number(vitals.secrets, 'signing secret')} {verb} stored unencrypted",
-        "limit who can read the database and its backups; encryption comes with "
-        "HOOKLINE_ENCRYPTION_KEY in a later release",
-    )
+    if lacking:
+        return problem(
+            "secrets",
+            f"encrypted with {', '.join(lacking)}, which is not in HOOKLINE_ENCRYPTION_KEY: "
+            "nothing starts",
+            "add that key behind the others, or restore it",
+        )
+    stale = total - vitals.secrets.get(names[0] if names else "", 0)
+    if not names:
+        return warning(
+            "secrets",
+            f"{_are(total)} unencrypted",
+            "make a key with hookline keys generate, set HOOKLINE_ENCRYPTION_KEY, then: "
+            "hookline keys rotate",
+        )
+    if stale:
+        return warning(
+            "secrets",
+            f"{_are(stale)} not encrypted with the first key, {names[0]}",
+            "hookline keys rotate",
+        )
+    return ok("secrets", f"{_are(total)} encrypted with the key {names[0]}")
+
+
+def _are(count: int) -> str:
+    return f"{number(count, 'stored secret')} {'is' if count == 1 else 'are'}"
 
 
 def unsigned(vitals: Vitals) -> Finding:

@@ -26,6 +26,7 @@ class Endpoint:
 
     `id` is None for a declaration that is not stored yet. `events` holds event types, prefixes
     such as `customer.*`, or `*`. `source` says where it comes from: `code`, `file` or `api`.
+    `locked` says why the secret and the headers cannot be read, for those that do not open.
     """
 
     url: str
@@ -43,6 +44,7 @@ class Endpoint:
     id: str | None = None
     disabled_at: datetime | None = None
     disabled_reason: str | None = None
+    locked: str | None = None
 
     @property
     def disabled(self) -> bool:
@@ -132,7 +134,8 @@ class SigningSecret:
 class Target:
     """What sending to an endpoint needs, as of one revision of it. Shared by its deliveries.
 
-    `secrets` are newest first. `headers` are lines ready for the wire.
+    `secrets` are newest first. `header_lines` are ready for the wire. `locked` says why neither
+    could be read.
     """
 
     key: bytes
@@ -140,6 +143,7 @@ class Target:
     url: str
     header_lines: tuple[str, ...] = field(default=(), repr=False)
     secrets: tuple[SigningSecret, ...] = field(default=(), repr=False)
+    locked: str | None = None
     retry_schedule: tuple[float, ...] | None = None
     timeout: float | None = None
     concurrency: int = DEFAULT_CONCURRENCY

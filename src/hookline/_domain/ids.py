@@ -15,6 +15,7 @@ ENDPOINT = "ep_"
 MESSAGE = "msg_"
 ATTEMPT = "atmpt_"
 JOB = "job_"
+API_KEY = "key_"
 
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 _VALUES = {c: i for i, c in enumerate(ALPHABET)}

@@ -3,7 +3,7 @@
 Ages (`…_ms`) are durations, measured by whatever clock the database has.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -178,7 +178,8 @@ class Vitals:
     pulse: Pulse
     unrouted: int = 0
     oldest_unrouted: int | None = None
-    secrets: int = 0
+    secrets: Mapping[str, int] = field(default_factory=dict)
+    """How many stored secrets, by the id of the key they are encrypted with; '' for none."""
     endpoints: Collection[EndpointSigns] = field(default=())
     postgres: PostgresSigns | None = None
     sqlite: SqliteSigns | None = None

@@ -14,6 +14,7 @@ from hookline._domain.delivery import Outcome, decide
 from hookline._engine.keys import new_key
 from hookline._ports import Leased, Request, Settlement
 from hookline._settings import Settings
+from hookline.errors import SecretsLocked
 
 _FIXED_LINES = (
     "Content-Type: application/json",
@@ -34,8 +35,14 @@ class Flight:
 
 
 def prepare(flight: Flight, settings: Settings, policy: Policy) -> Request:
-    """Return the request for one delivery, signed as of its start."""
+    """Return the request for one delivery, signed as of its start.
+
+    Raises SecretsLocked when the endpoint's secrets do not open, InvalidUrl when its URL was
+    changed by other means.
+    """
     delivery, target = flight.delivery, flight.delivery.target
+    if target.locked is not None:
+        raise SecretsLocked(target.locked)
     timeout = target.timeout if target.timeout is not None else settings.timeout
     url, allowed = target.destination(policy)
     return Request(

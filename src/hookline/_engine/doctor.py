@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hookline._domain import checks_database, checks_delivery, readiness
 from hookline._domain.address import Policy
+from hookline._domain.encryption import parse_keys
 from hookline._domain.finding import Finding, number, ok, problem, warning
 from hookline._domain.readiness import Readiness
 from hookline._domain.vitals import Vitals
@@ -44,7 +45,9 @@ async def examine(
         return [_unreachable(f"no answer to all questions within {PATIENCE:g} s"), *findings]
     findings = [*_database(vitals, migrates(settings)), *findings]
     if vitals.pulse.schema.current:
-        findings += checks_delivery.delivery(vitals, settings.policy())
+        findings += checks_delivery.delivery(
+            vitals, settings.policy(), parse_keys(settings.encryption_key)
+        )
         if probe is not None:
             findings.append(await _reachable(vitals, settings.policy(), probe))
     return findings

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from hookline._domain.encryption import parse_keys
 from hookline._ports import Queue, Store
 from hookline._settings import Settings, masked
 from hookline._storage.sqlite import engine as sqlite_engine
 from hookline._storage.sqlite.queue import SqliteQueue
 from hookline._storage.store import Retention, SqlStore
+from hookline._storage.vault import Vault
 from hookline.errors import InvalidSettings
 
 _POSTGRES = re.compile(r"^postgres://")  # as some hosting companies write it
@@ -62,28 +64,36 @@ def open_database(url: sa.URL, settings: Settings) -> Database:
         payloads_ms=round(settings.retention_payloads * DAY),
         attempts_ms=round(settings.retention_attempts * DAY),
     )
+    vault = Vault(parse_keys(settings.encryption_key))
     if url.get_backend_name() == "sqlite":
         path = str(url.database)
         store = SqlStore(
             sqlite_engine.create_engine(path),
             migrates=settings.migrate != "never",
             retention=retention,
+            vault=vault,
         )
-        return Database(store, SqliteQueue(path, response_kept=settings.response_kept))
+        queue = SqliteQueue(path, response_kept=settings.response_kept, vault=vault)
+        return Database(store, queue)
     try:
-        from hookline._storage.postgresql import engine, queue  # noqa: PLC0415 - an extra
+        from hookline._storage.postgresql import engine  # noqa: PLC0415 - an extra
+        from hookline._storage.postgresql.queue import PostgresQueue  # noqa: PLC0415
     except ImportError as error:
         raise InvalidSettings(
             f"database: PostgreSQL needs asyncpg ({error}); pip install 'hookline[postgres]'"
         ) from None
     store = SqlStore(
-        engine.create_engine(url), migrates=settings.migrate == "always", retention=retention
+        engine.create_engine(url),
+        migrates=settings.migrate == "always",
+        retention=retention,
+        vault=vault,
     )
     return Database(
         store,
-        queue.PostgresQueue(
+        PostgresQueue(
             engine.dsn(url),
             response_kept=settings.response_kept,
             settle_durable=settings.settle_durable,
+            vault=vault,
         ),
     )

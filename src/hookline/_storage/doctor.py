@@ -13,7 +13,7 @@ from hookline._domain import ids
 from hookline._domain.breaker import Circuit, CircuitState
 from hookline._domain.checks_delivery import PATIENCE
 from hookline._domain.vitals import EndpointSigns, Pulse, Schema, Vitals
-from hookline._storage import migrate
+from hookline._storage import migrate, sealed
 from hookline._storage.schema import (
     HELD,
     circuit,
@@ -141,11 +141,10 @@ def _queue_signs(connection: sa.Connection, now: int) -> dict[str, Any]:
     unrouted, oldest = connection.execute(
         sa.select(sa.func.count(), sa.func.min(outbox.c.due_at)).where(outbox.c.due_at <= now)
     ).one()
-    secrets = connection.scalar(sa.select(sa.func.count()).select_from(endpoint_secret))
     return {
         "unrouted": unrouted,
         "oldest_unrouted": oldest,
-        "secrets": secrets,
+        "secrets": sealed.census(connection),
         "endpoints": _endpoints(connection, now),
     }
 

@@ -11,21 +11,45 @@ from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import DEFAULT_CONCURRENCY, Endpoint, SigningSecret, Target
 from hookline._ports import Settlement
 from hookline._storage.schema import HELD
+from hookline._storage.vault import Vault
+from hookline.errors import SecretsLocked
 
 SUCCESS = DeliveryState.SUCCEEDED
 
 
-def target(row: Mapping[str, Any], keys: Sequence[tuple[bytes, str, int | None]]) -> Target:
-    """Return what sending needs from an endpoint's row and its secrets, newest first."""
+HEADERS, SECRET, DIGEST = "endpoint.headers", "endpoint_secret.secret", "endpoint.declared_digest"
+"""The columns that are sealed, as their texts are bound to them."""
+
+
+def target(
+    row: Mapping[str, Any], keys: Sequence[tuple[bytes, bytes, str, int | None]], vault: Vault
+) -> Target:
+    """Return what sending needs from an endpoint's row and its secrets, newest first.
+
+    One whose secrets do not open is `locked`: its attempts fail, those of others do not.
+    """
     key = bytes(row["id"])
     schedule = row["retry_schedule"]
     disabled = row["disabled_at"] is not None
+    headers: Mapping[str, str] = {}
+    secrets: tuple[SigningSecret, ...] = ()
+    locked = None
+    try:
+        headers = opened_headers(vault, row["headers"], key)
+        secrets = tuple(
+            SigningSecret(vault.open(stored, SECRET, bytes(own)), ends)
+            for owner, own, stored, ends in keys
+            if owner == key
+        )
+    except SecretsLocked as error:
+        locked = str(error)
     return Target(
         key=key,
         revision=row["revision"],
         url=row["url"],
-        header_lines=tuple(f"{name}: {v}" for name, v in json.loads(row["headers"]).items()),
-        secrets=tuple(SigningSecret(text, ends) for owner, text, ends in keys if owner == key),
+        header_lines=tuple(f"{name}: {value}" for name, value in headers.items()),
+        secrets=secrets,
+        locked=locked,
         retry_schedule=tuple(json.loads(schedule)) if schedule else None,
         timeout=row["timeout"],
         concurrency=row["concurrency"] or DEFAULT_CONCURRENCY,
@@ -34,6 +58,18 @@ def target(row: Mapping[str, Any], keys: Sequence[tuple[bytes, str, int | None]]
         allowed_networks=tuple(json.loads(row["options"]).get("allowed_networks", ())),
         disabled_reason=(row["disabled_reason"] or "disabled") if disabled else None,
     )
+
+
+def sealed_headers(vault: Vault, headers: Mapping[str, str], key: bytes) -> str:
+    """Return what the headers column holds."""
+    text = orjson.dumps(dict(headers)).decode()
+    return vault.seal(text, HEADERS, key) if headers else text
+
+
+def opened_headers(vault: Vault, stored: str, key: bytes) -> dict[str, str]:
+    """Return the headers of an endpoint from what its column holds; raise SecretsLocked."""
+    headers: dict[str, str] = json.loads(vault.open(stored, HEADERS, key))
+    return headers
 
 
 def extras(declared: Endpoint) -> dict[str, Any]:

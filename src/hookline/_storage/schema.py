@@ -51,6 +51,26 @@ class Key(sa.TypeDecorator[bytes]):
         return key
 
 
+class Masked(str):
+    """A text that is not shown: drivers log the parameters of a statement, errors carry them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class Secret(sa.TypeDecorator[str]):
+    """A text that may be readable, and is masked on its way to the driver."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:  # noqa: ARG002
+        """Mask the value."""
+        return None if value is None else Masked(value)
+
+
 Json = sa.JSON(none_as_null=True)
 
 
@@ -87,7 +107,8 @@ endpoint = sa.Table(
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("events", Json, nullable=False),
-    sa.Column("headers", Json, nullable=False),
+    # JSON, or that sealed.
+    sa.Column("headers", Secret, nullable=False),
     sa.Column("retry_schedule", Json),
     sa.Column("timeout", sa.Float),
     _number("concurrency", nullable=True),
@@ -119,7 +140,7 @@ endpoint_secret = sa.Table(
     metadata,
     _key("id", primary=True),
     _key("endpoint_id", _of("endpoint")),
-    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("secret", Secret, nullable=False),
     _number("expires_at", nullable=True),
     sa.Index(None, "endpoint_id"),
 )
@@ -253,6 +274,20 @@ job = sa.Table(
     _number("updated_at"),
     sa.Index(None, "app_id", "id"),
     sa.Index(None, "state", "next_step_at"),
+)
+
+# Of a token only its hash is here: it has 256 random bits, so that a plain SHA-256 does.
+api_key = sa.Table(
+    PREFIX + "api_key",
+    metadata,
+    _key("id", primary=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+    sa.Column("scopes", Json, nullable=False),
+    _number("created_at"),
+    _number("expires_at", nullable=True),
+    _number("last_used_at", nullable=True),
+    _number("revoked_at", nullable=True),
 )
 
 idempotency = sa.Table(

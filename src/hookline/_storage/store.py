@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +19,12 @@ from hookline._domain.endpoint import Endpoint
 from hookline._domain.vitals import Pulse, Vitals
 from hookline._engine.keys import new_key
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
-from hookline._ports import NewMessage
-from hookline._storage import doctor, migrate, replay
+from hookline._ports import NewMessage, Reencrypted
+from hookline._storage import doctor, migrate, replay, sealed
+from hookline._storage.api_keys import SqlApiKeys
 from hookline._storage.jobs import SqlJobs
 from hookline._storage.postgresql import partitions
-from hookline._storage.rows import extras
+from hookline._storage.rows import SECRET, extras, opened_headers, sealed_headers
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
@@ -37,7 +38,14 @@ from hookline._storage.schema import (
     outbox,
 )
 from hookline._storage.unreachable import explain
-from hookline.errors import InvalidInput, MessageNotFound, SessionMismatch, StorageError
+from hookline._storage.vault import Vault
+from hookline.errors import (
+    InvalidInput,
+    MessageNotFound,
+    SecretsLocked,
+    SessionMismatch,
+    StorageError,
+)
 
 DEFAULT_APPLICATION = "default"
 PRUNE_BATCH = 2000
@@ -61,13 +69,20 @@ class SqlStore:
     """`_ports.Store` on a SQLAlchemy engine."""
 
     def __init__(
-        self, engine: AsyncEngine, *, migrates: bool = True, retention: Retention | None = None
+        self,
+        engine: AsyncEngine,
+        *,
+        migrates: bool = True,
+        retention: Retention | None = None,
+        vault: Vault | None = None,
     ) -> None:
         """Take an engine whose transactions hold the write lock from their start on SQLite.
 
-        `migrates`: whether `start` brings the schema up to date, or only checks it.
+        `migrates`: whether `start` brings the schema up to date, or only checks it. `vault` seals
+        and opens secrets.
         """
         self._engine = engine
+        self._vault = vault or Vault()
         self._migrates = migrates
         self._retention = retention or Retention()
         self._partitioned = engine.dialect.name == "postgresql"
@@ -77,11 +92,16 @@ class SqlStore:
             self._insert,
             log_kept_ms=self._retention.attempts_ms,
         )
+        self.api_keys = SqlApiKeys(self._writing, self._reading)
 
     async def start(self, now: int) -> bytes:
-        """Check or migrate; return the key of the default application, made when there is none."""
+        """Check or migrate; return the key of the default application, made when there is none.
+
+        Raises SecretsLocked when secrets are sealed with a key that is not at hand.
+        """
         async with self._writing() as connection:
             await connection.run_sync(migrate.upgrade if self._migrates else migrate.check)
+            await connection.run_sync(sealed.check, self._vault)
             if self._partitioned:
                 await self._make_partitions(connection, now)
             uid = application.c.uid == DEFAULT_APPLICATION
@@ -107,6 +127,13 @@ class SqlStore:
         """Bring the schema up to date; return whether there was anything to do."""
         async with self._writing() as connection:
             return await connection.run_sync(migrate.upgrade)
+
+    async def reencrypt(
+        self, on_progress: Callable[[int, int], None], *, decrypt: bool
+    ) -> Reencrypted:
+        """Seal secrets with the first key, or store them open; SecretsLocked without their keys."""
+        vault = self._vault.opening() if decrypt else self._vault
+        return await sealed.reencrypt(self._writing, vault, on_progress)
 
     @staticmethod
     async def _make_partitions(connection: AsyncConnection, now: int) -> None:
@@ -170,11 +197,10 @@ class SqlStore:
     ) -> bytes | None:
         """Store one declaration; return its key when it is back in the file it had left."""
         digest = _digest(declared)
-        values = {
+        values: dict[str, Any] = {
             "url": declared.url,
             "description": declared.description,
             "events": list(declared.events),
-            "headers": dict(declared.headers),
             "retry_schedule": list(declared.retry_schedule) if declared.retry_schedule else None,
             "timeout": declared.timeout,
             "concurrency": declared.concurrency,
@@ -182,7 +208,6 @@ class SqlStore:
             "ordered": declared.ordered,
             "options": extras(declared),
             "source": declared.source,
-            "declared_digest": digest,
             "updated_at": now,
         }
         found = (
@@ -192,40 +217,50 @@ class SqlStore:
                 )
             )
         ).first()
-        back = False
+        back, before = False, None
+        key = new_key(now) if found is None else found.id
+        values["headers"] = sealed_headers(self._vault, declared.headers, key)
+        values["declared_digest"] = sealed.digest(self._vault, digest, key)
         if found is None:
-            key = new_key(now)
             fixed = {"id": key, "app_id": app, "declared_url": declared.url, "created_at": now}
             await connection.execute(endpoint.insert(), {**fixed, **values, "revision": 0})
         else:
-            key = found.id
+            before = sealed.opened_digest(self._vault, found.declared_digest, key)
             back = found.disabled_at is not None and found.disabled_reason == LEFT_FILE
-            if found.declared_digest == digest and found.source == declared.source and not back:
+            if before == digest and found.source == declared.source and not back:
                 return None
             if back:
                 values |= {"disabled_at": None, "disabled_reason": None}
             await connection.execute(endpoint.update().where(endpoint.c.id == key), values)
-        if found is None or (found.declared_digest or b"")[HALF:] != digest[HALF:]:
+        if (before or b"")[HALF:] != digest[HALF:]:
             await self._replace_secrets(connection, key, declared.secret, now)
         await self._touch(connection, key)
         return key if back else None
 
-    @staticmethod
     async def _replace_secrets(
-        connection: AsyncConnection, key: bytes, secret: str | None, now: int
+        self, connection: AsyncConnection, key: bytes, secret: str | None, now: int
     ) -> None:
         mine = endpoint_secret.c.endpoint_id == key
-        newest = await connection.scalar(
-            sa.select(endpoint_secret.c.secret).where(mine).order_by(endpoint_secret.c.id.desc())
-        )
-        if secret is not None and newest == secret:
-            return  # what overlaps it goes on overlapping
+        newest = (
+            await connection.execute(
+                sa.select(endpoint_secret).where(mine).order_by(endpoint_secret.c.id.desc())
+            )
+        ).first()
+        if newest is not None and secret is not None:
+            with suppress(SecretsLocked):
+                if self._vault.open(newest.secret, SECRET, newest.id) == secret:
+                    return  # what overlaps it goes on overlapping
         await connection.execute(endpoint_secret.delete().where(mine))
         if secret is not None:
-            await connection.execute(
-                endpoint_secret.insert(),
-                {"id": new_key(now), "endpoint_id": key, "secret": secret},
-            )
+            await self._add_secret(connection, key, secret, now)
+
+    async def _add_secret(
+        self, connection: AsyncConnection, key: bytes, secret: str, now: int
+    ) -> None:
+        row = new_key(now)
+        text = self._vault.seal(secret, SECRET, row)
+        values = {"id": row, "endpoint_id": key, "secret": text}
+        await connection.execute(endpoint_secret.insert(), values)
 
     @staticmethod
     async def _touch(connection: AsyncConnection, key: bytes) -> None:
@@ -265,13 +300,13 @@ class SqlStore:
                 sa.select(endpoint).where(endpoint.c.app_id == app).order_by(endpoint.c.id)
             )
             keys = await connection.execute(
-                sa.select(endpoint_secret.c.endpoint_id, endpoint_secret.c.secret)
+                sa.select(endpoint_secret)
                 .join(endpoint)
                 .where(endpoint.c.app_id == app)
                 .order_by(endpoint_secret.c.id)
             )
-            newest: dict[bytes, str] = {owner: secret for owner, secret in keys}  # noqa: C416
-            return [_endpoint(row, newest.get(row.id)) for row in rows]
+            newest = {row.endpoint_id: row for row in keys}
+            return [_endpoint(row, newest.get(row.id), self._vault) for row in rows]
 
     async def rotate_secret(self, key: bytes, secret: str, expires_at: int, now: int) -> None:
         """Make `secret` the newest; the others sign until `expires_at` at the latest."""
@@ -286,10 +321,7 @@ class SqlStore:
                 .where(mine, sa.or_(ends.is_(None), ends > expires_at))
                 .values(expires_at=expires_at)
             )
-            await connection.execute(
-                endpoint_secret.insert(),
-                {"id": new_key(now), "endpoint_id": key, "secret": secret},
-            )
+            await self._add_secret(connection, key, secret, now)
             await self._touch(connection, key)
 
     async def enable(self, key: bytes, now: int) -> int:
@@ -716,12 +748,20 @@ def _time(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _endpoint(row: Any, secret: str | None) -> Endpoint:
+def _endpoint(row: Any, newest: Any, vault: Vault) -> Endpoint:
+    """Return an endpoint from its row and the row of its newest secret."""
+    secret, headers, locked = None, {}, None
+    try:
+        headers = opened_headers(vault, row.headers, row.id)
+        secret = vault.open(newest.secret, SECRET, newest.id) if newest is not None else None
+    except SecretsLocked as error:
+        locked = str(error)
     return Endpoint(
         url=row.url,
         events=tuple(row.events),
         secret=secret,
-        headers=row.headers,
+        headers=headers,
+        locked=locked,
         description=row.description,
         retry_schedule=tuple(row.retry_schedule) if row.retry_schedule else None,
         timeout=row.timeout,

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from hookline._storage.quiet import quiet
+
 
 def create_engine(url: sa.URL) -> AsyncEngine:
     """Return an engine that finds broken connections before it uses them."""
@@ -10,7 +12,7 @@ def create_engine(url: sa.URL) -> AsyncEngine:
     if "sslmode" in query:  # libpq's name, which asyncpg's own URLs know and SQLAlchemy's do not
         query["ssl"] = query.pop("sslmode")
     url = url.set(drivername="postgresql+asyncpg", query=query)
-    return create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
+    return create_async_engine(url, hide_parameters=True, logging_name=quiet(), pool_pre_ping=True)
 
 
 def dsn(url: sa.URL) -> str:

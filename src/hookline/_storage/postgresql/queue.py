@@ -42,6 +42,7 @@ from hookline._storage.batch import (
 )
 from hookline._storage.schema import HELD, IN_LINE
 from hookline._storage.sql import load
+from hookline._storage.vault import Vault
 from hookline.errors import StorageError
 
 SQL = load("hookline._storage.postgresql")
@@ -97,9 +98,15 @@ class PostgresQueue:
     """`_ports.Queue` on PostgreSQL. `dsn` is asyncpg's: `postgresql://…`."""
 
     def __init__(
-        self, dsn: str, *, response_kept: int = 1024, settle_durable: bool = False
+        self,
+        dsn: str,
+        *,
+        response_kept: int = 1024,
+        settle_durable: bool = False,
+        vault: Vault | None = None,
     ) -> None:
-        """`response_kept`: bytes of an answer's body that go into the log."""
+        """`response_kept`: bytes of an answer's body for the log; `vault` opens secrets."""
+        self._vault = vault or Vault()
         self._dsn = dsn
         self._kept = response_kept
         self._settle_durable = settle_durable
@@ -306,7 +313,9 @@ class PostgresQueue:
             if table is None or table.revision != revision:
                 keys = [tuple(row) for row in await connection.fetch(SQL["app_secrets"], app)]
                 rows = await connection.fetch(SQL["app_endpoints"], app)
-                subscribers = [(json.loads(r["events"]), row_of.target(r, keys)) for r in rows]
+                subscribers = [
+                    (json.loads(r["events"]), row_of.target(r, keys, self._vault)) for r in rows
+                ]
                 table = RoutingTable(revision, subscribers)
                 _remember_in(self._tables, app, table)
                 for _, target in subscribers:
@@ -325,7 +334,7 @@ class PostgresQueue:
         if stale:
             keys = [tuple(row) for row in await connection.fetch(SQL["secrets"], stale)]
             for row in await connection.fetch(SQL["endpoints"], stale):
-                target = row_of.target(row, keys)
+                target = row_of.target(row, keys, self._vault)
                 _remember_in(self._targets, target.key, target)
                 current[target.key] = target
         return {key: target for key, target in current.items() if target is not None}

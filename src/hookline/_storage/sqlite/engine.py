@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from hookline._storage.quiet import quiet
 from hookline._storage.sqlite.lane import BUSY_TIMEOUT
 from hookline._storage.sqlite.owner import check_not_forked, open_files
 
@@ -15,7 +16,9 @@ def create_engine(path: str) -> AsyncEngine:
     SQLite's own default, a deferred transaction, fails half way when somebody else wrote.
     """
     url = sa.URL.create("sqlite+aiosqlite", database=path)
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, hide_parameters=True)
+    engine = create_async_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT}, hide_parameters=True, logging_name=quiet()
+    )
     sa.event.listen(engine.sync_engine, "connect", lambda conn, _: _on_connect(path, conn))
     sa.event.listen(engine.sync_engine, "close", lambda *_: open_files.subtract({path: 1}))
     sa.event.listen(engine.sync_engine, "begin", _on_begin)

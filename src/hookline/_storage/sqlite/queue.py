@@ -36,6 +36,7 @@ from hookline._storage.schema import HELD, IN_LINE
 from hookline._storage.sql import load
 from hookline._storage.sqlite.lane import Lane
 from hookline._storage.sqlite.owner import FileLock
+from hookline._storage.vault import Vault
 from hookline.errors import StorageError
 
 SQL = load("hookline._storage.sqlite")
@@ -47,8 +48,9 @@ MOST_CACHED = 10_000
 class SqliteQueue:
     """`_ports.Queue` on one SQLite file."""
 
-    def __init__(self, path: str, *, response_kept: int = 1024) -> None:
-        """`response_kept`: bytes of an answer's body that go into the log."""
+    def __init__(self, path: str, *, response_kept: int = 1024, vault: Vault | None = None) -> None:
+        """`response_kept`: bytes of an answer's body for the log; `vault` opens secrets."""
+        self._vault = vault or Vault()
         self._path = path
         self._kept = response_kept
         self._lane: Lane | None = None
@@ -170,7 +172,9 @@ class SqliteQueue:
         if table is None or table.revision != revision:
             keys = connection.execute(SQL["app_secrets"], (app,)).fetchall()
             rows = _dicts(connection.execute(SQL["app_endpoints"], (app,)))
-            subscribers = [(json.loads(r["events"]), row_of.target(r, keys)) for r in rows]
+            subscribers = [
+                (json.loads(r["events"]), row_of.target(r, keys, self._vault)) for r in rows
+            ]
             table = RoutingTable(revision, subscribers)
             _remember_in(self._tables, app, table)
             for _, target in subscribers:
@@ -186,7 +190,7 @@ class SqliteQueue:
         if target is None or target.revision != found[0]:
             keys = connection.execute(SQL["one_secrets"], (endpoint,)).fetchall()
             (row,) = _dicts(connection.execute(SQL["one_endpoint"], (endpoint,)))
-            target = row_of.target(row, keys)
+            target = row_of.target(row, keys, self._vault)
             _remember_in(self._targets, endpoint, target)
         return target
 

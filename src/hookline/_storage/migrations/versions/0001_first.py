@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("url", sa.Text, nullable=False),
         sa.Column("description", sa.Text, nullable=False),
         sa.Column("events", sa.JSON, nullable=False),
-        sa.Column("headers", sa.JSON, nullable=False),
+        sa.Column("headers", sa.Text, nullable=False),
         sa.Column("retry_schedule", sa.JSON),
         sa.Column("timeout", sa.Float),
         sa.Column("concurrency", sa.BigInteger),
@@ -213,10 +213,23 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_hookline_idempotency_expires_at", "hookline_idempotency", ["expires_at"])
+    op.create_table(
+        "hookline_api_key",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("hash", sa.LargeBinary, nullable=False),
+        sa.Column("scopes", sa.JSON, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("expires_at", sa.BigInteger),
+        sa.Column("last_used_at", sa.BigInteger),
+        sa.Column("revoked_at", sa.BigInteger),
+        sa.PrimaryKeyConstraint("id", name="pk_hookline_api_key"),
+    )
 
 
 def downgrade() -> None:
     for table in (
+        "api_key",
         "idempotency",
         "job",
         "worker",

@@ -1,4 +1,4 @@
-SELECT endpoint_id, secret, expires_at
+SELECT endpoint_id, id, secret, expires_at
 FROM hookline_endpoint_secret
 WHERE endpoint_id = ?
 ORDER BY id DESC

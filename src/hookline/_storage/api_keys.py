@@ -1,0 +1,103 @@
+"""Keys of the REST API: their rows."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from hookline._domain import ids
+from hookline._domain.api_key import APPLICATION, ApiKey, with_ids
+from hookline._storage.schema import api_key, application
+from hookline._storage.sealed import Transaction
+
+
+class SqlApiKeys:
+    """`_ports.ApiKeys`, in the transactions of a store."""
+
+    def __init__(self, writing: Transaction, reading: Transaction) -> None:
+        """Take the store's transactions."""
+        self._writing = writing
+        self._reading = reading
+
+    async def add(self, key: bytes, hashed: bytes, new: ApiKey, now: int) -> ApiKey:
+        """Store a key; InvalidInput when it is scoped to an application that does not exist."""
+        wanted = [s.removeprefix(APPLICATION) for s in new.scopes if s.startswith(APPLICATION)]
+        async with self._writing() as connection:
+            known = {}
+            for name in wanted:
+                own = ids.decode(ids.APPLICATION, name)
+                query = sa.select(application.c.id).where(
+                    application.c.uid == name if own is None else application.c.id == own
+                )
+                found = await connection.scalar(query)
+                if found is not None:
+                    known[name] = ids.encode(ids.APPLICATION, found)
+            values = {
+                "id": key,
+                "name": new.name,
+                "hash": hashed,
+                "scopes": list(with_ids(new.scopes, known)),
+                "created_at": now,
+                "expires_at": _milliseconds(new.expires_at),
+            }
+            await connection.execute(api_key.insert(), values)
+            row = (await connection.execute(_select(key))).one()
+        return _api_key(row)
+
+    async def all(self) -> list[ApiKey]:
+        """Return all keys, oldest first."""
+        async with self._reading() as connection:
+            rows = await connection.execute(sa.select(api_key).order_by(api_key.c.id))
+            return [_api_key(row) for row in rows]
+
+    async def find(self, key: bytes) -> tuple[bytes, ApiKey] | None:
+        """Return the hash of a key's token, and the key."""
+        async with self._reading() as connection:
+            row = (await connection.execute(_select(key))).first()
+            return None if row is None else (row.hash, _api_key(row))
+
+    async def used(self, key: bytes, now: int) -> None:
+        """Note that a key was used."""
+        async with self._writing() as connection:
+            await connection.execute(
+                api_key.update().where(api_key.c.id == key).values(last_used_at=now)
+            )
+
+    async def revoke(self, key: bytes, now: int) -> ApiKey | None:
+        """Revoke a key unless it is already; None when there is no such key."""
+        async with self._writing() as connection:
+            await connection.execute(
+                api_key.update()
+                .where(api_key.c.id == key, api_key.c.revoked_at.is_(None))
+                .values(revoked_at=now)
+            )
+            row = (await connection.execute(_select(key))).first()
+            return None if row is None else _api_key(row)
+
+
+def _select(key: bytes) -> sa.Select[Any]:
+    return sa.select(api_key).where(api_key.c.id == key)
+
+
+def _api_key(row: Any) -> ApiKey:
+    return ApiKey(
+        id=ids.encode(ids.API_KEY, row.id),
+        name=row.name,
+        scopes=tuple(row.scopes),
+        created_at=_time(row.created_at),
+        expires_at=_maybe_time(row.expires_at),
+        last_used_at=_maybe_time(row.last_used_at),
+        revoked_at=_maybe_time(row.revoked_at),
+    )
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _maybe_time(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else _time(milliseconds)
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
