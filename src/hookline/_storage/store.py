@@ -729,6 +729,7 @@ def _endpoint(row: Any, secret: str | None) -> Endpoint:
         rate_limit=row.rate_limit,
         ordered=row.ordered,
         allowed_networks=tuple(row.options.get("allowed_networks", ())),
+        signatures=tuple(row.options["signatures"]) if "signatures" in row.options else None,
         source=row.source,
         id=ids.encode(ids.ENDPOINT, row.id),
         disabled_at=_time(row.disabled_at),
