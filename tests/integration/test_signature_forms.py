@@ -9,6 +9,7 @@ import fcntl
 import json
 import shutil
 import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -378,3 +379,17 @@ async def test_a_kind_is_for_fresh_secrets(make_webhooks):
     with pytest.raises(InvalidInput, match="expected 'hmac' or 'ed25519', got 'rsa'"):
         await webhooks.rotate_secret("https://example.com/", kind="rsa")
     assert (await webhooks.rotate_secret("https://example.com/")).startswith("whsec_")
+
+
+async def test_a_worker_without_cryptography_says_so(make_webhooks, receiver, monkeypatch):
+    """Where the package is missing in the process that sends, the attempt's log says what to do."""
+    webhooks = make_webhooks(retry_schedule=(0,))
+    webhooks.register(receiver.url, ["*"], secret=generate_secret("ed25519"))
+    await webhooks.start()
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
+    receipt = await webhooks.trigger("a.b", {})
+    [status] = await receipt.delivered()
+    assert status.state == "exhausted"
+    [attempt] = await webhooks.attempts(receipt.message_id)
+    assert "pip install 'hookline[crypto]'" in attempt.detail
+    assert receiver.count == 0

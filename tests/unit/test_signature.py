@@ -1,5 +1,6 @@
 """What is signed, to the byte: the vectors of the standards."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -38,6 +39,11 @@ PROVIDERS = [
     for vector in json.loads((VECTORS / f"{form}.json").read_text("utf-8"))["vectors"]
 ]
 KEY = ED25519[0]["secret"]
+
+
+def v1a(raw):
+    """Return a `v1a` item of a signature's bytes."""
+    return "v1a," + base64.b64encode(raw).decode()
 
 
 @pytest.mark.parametrize("vector", STANDARD, ids=lambda v: v["body"])
@@ -96,12 +102,12 @@ def test_the_derived_secret_is_hkdf():
     assert hmac_secret("any text") == "any text"
 
 
-@given(st.binary(max_size=200), st.binary(max_size=200))
-def test_prepared_keys_are_hmac(key, body):
-    """The two prepared halves of a key make the HMAC of the standard library, for any key."""
-    text = "k" + key.hex()
-    expected = hmac.new(text.encode(), body, hashlib.sha256).hexdigest()
-    assert Signer([text]).guide(body) == f"sha256={expected}"
+@given(st.sampled_from([1, 24, 63, 64, 65, 128, 500]), st.binary(max_size=200))
+def test_prepared_keys_are_hmac(length, body):
+    """The two prepared halves of a key make the HMAC of the standard library, for any length."""
+    key = ("key of any length, " * 30)[:length]
+    expected = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+    assert Signer([key]).guide(body) == f"sha256={expected}"
 
 
 def test_guide_key_is_the_text_of_the_secret():
@@ -195,6 +201,29 @@ def test_a_receivers_secrets():
     for short in ("whpk_AAAA", "whpk_", KEY.replace("whsk_", "whpk_")):
         with pytest.raises(InvalidSecret, match="32 bytes"):
             check_receiver_secret(short)
+
+
+@given(st.lists(st.text(max_size=100) | st.binary(min_size=64, max_size=64).map(v1a), max_size=5))
+def test_no_other_item_fits(items):
+    """Whatever the items are: none but a signature of the content fits, and nothing raises."""
+    assert not ed25519.any_fits(items, [ed25519.verifier(ED25519[0]["public"])], b"content")
+
+
+def test_items_beyond_the_first_sixteen_are_not_looked_at():
+    """A header full of items costs a receiver sixteen verifications, not a thousand."""
+    asked = []
+
+    def fits(signature, content):
+        asked.append(signature)
+        return False
+
+    items = [v1a(bytes([n % 256]) * 64) for n in range(1000)]
+    assert not ed25519.any_fits(items, [fits], b"content")
+    assert len(asked) == 16
+    right = v1a(ed25519.signer(KEY)(b"content"))
+    keys = [ed25519.verifier(ED25519[0]["public"])]
+    assert ed25519.any_fits(["v1,AAAA", *items[:15], right], keys, b"content")
+    assert not ed25519.any_fits([*items[:16], right], keys, b"content")
 
 
 def test_without_cryptography_ed25519_says_what_to_install():
