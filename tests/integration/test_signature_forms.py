@@ -5,9 +5,7 @@ there are given to the official packages: PyPI's in this process, npm's in a Nod
 """
 
 import base64
-import fcntl
 import json
-import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -20,6 +18,7 @@ import svix
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from slack_sdk.signature import SignatureVerifier
+from tools import npm
 
 from hookline import generate_secret
 from hookline.errors import InvalidHeader, InvalidInput, InvalidSecret
@@ -82,16 +81,9 @@ SEVERAL = {"standard", "svix", "stripe"}
 
 @pytest.fixture(scope="session")
 def node():
-    """Return an asker of npm's verifiers, installed by `npm ci` where the lock file is newer."""
-    if not (shutil.which("node") and shutil.which("npm")):
+    """Return an asker of npm's verifiers."""
+    if not npm.install(NODE):
         pytest.skip("needs Node and npm")
-    wanted, installed = NODE / "package-lock.json", NODE / "node_modules" / ".package-lock.json"
-    with wanted.open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes, one installation
-        if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
-            command = ["npm", "ci", "--prefer-offline", "--no-audit", "--no-fund"]
-            subprocess.run(command, cwd=NODE, check=True, timeout=300, stdout=subprocess.DEVNULL)
-            installed.touch()
     with subprocess.Popen(
         ["node", "verify.js"], cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
