@@ -305,7 +305,7 @@ def _check_standard(raw: bytes, found: _Found, family: str | None, keys: _Keys) 
     if family is None:
         raise VerificationError(
             Reason.NO_SIGNATURE,
-            "no webhook-signature header: the endpoint has no secret, "
+            "no webhook-signature header: the endpoint has no secret or other signatures, "
             "or something before this code removes headers",
         )
     message_id, sent = _identity(found, family)
@@ -346,8 +346,8 @@ def _check_guide(raw: bytes, found: _Found, keys: _Keys) -> None:
     if not values:
         raise VerificationError(
             Reason.NO_SIGNATURE,
-            "no X-Webhook-Signature or webhook-signature header: the endpoint has no secret, "
-            "or something before this code removes headers",
+            "no X-Webhook-Signature or webhook-signature header: the endpoint has no secret or other "
+            "signatures, or something before this code removes headers",
         )
     if not keys.guide:
         raise VerificationError(
