@@ -346,8 +346,8 @@ def _check_guide(raw: bytes, found: _Found, keys: _Keys) -> None:
     if not values:
         raise VerificationError(
             Reason.NO_SIGNATURE,
-            "no X-Webhook-Signature or webhook-signature header: the endpoint has no secret or other "
-            "signatures, or something before this code removes headers",
+            "no X-Webhook-Signature or webhook-signature header: the endpoint has no secret or "
+            "other signatures, or something before this code removes headers",
         )
     if not keys.guide:
         raise VerificationError(
