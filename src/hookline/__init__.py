@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hookline._domain.finding import Finding
     from hookline._domain.readiness import Readiness
     from hookline._domain.replay import Job, JobState
+    from hookline._engine.keys import generate_secret
     from hookline._engine.receipt import Receipt
     from hookline._observe.events import OperationalEvent
     from hookline._settings import Settings
@@ -41,6 +42,7 @@ __all__ = [
     "Receipt",
     "Settings",
     "Webhooks",
+    "generate_secret",
 ]
 
 # Loaded on first use, so that `import hookline.receiver` stays standard library only and
@@ -61,6 +63,7 @@ _HOMES = {
     "Receipt": "hookline._engine.receipt",
     "Settings": "hookline._settings",
     "Webhooks": "hookline._app",
+    "generate_secret": "hookline._engine.keys",
 }
 
 

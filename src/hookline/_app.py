@@ -4,7 +4,6 @@ import asyncio
 import atexit
 import logging
 import os
-import secrets as random_secrets
 import threading
 from collections.abc import (
     AsyncIterator,
@@ -21,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar, Unpack
 
-from hookline._domain import check, ids
+from hookline._domain import check, forms, ids
 from hookline._domain import headers as header_policy
 from hookline._domain import url as url_parser
 from hookline._domain.address import judge_url, remedy
@@ -33,13 +32,13 @@ from hookline._domain.finding import Finding
 from hookline._domain.options import KNOWN, MAX_RATE, MIN_RATE, EndpointOptions, checked
 from hookline._domain.readiness import Readiness
 from hookline._domain.replay import EVERYTHING, FAILED, Job, Selection
-from hookline._domain.signature import check_secret, secret_from
+from hookline._domain.signature import SecretKind, check_secret, kind_of
 from hookline._domain.vitals import Schema
 from hookline._engine import doctor
 from hookline._engine.api_keys import ApiKeys
 from hookline._engine.clock import SystemClock
 from hookline._engine.engine import Engine
-from hookline._engine.keys import new_key
+from hookline._engine.keys import generate_secret, new_key
 from hookline._engine.publish import EngineStopped
 from hookline._engine.receipt import Receipt
 from hookline._engine.service import Home
@@ -158,11 +157,14 @@ class Webhooks:
         options: Mapping[str, Any],
     ) -> Endpoint:
         given = checked(options)
+        signatures = given.get("signatures")
+        secret = None if secret is None else check_secret(secret)
+        forms.check(signatures, secret)
         return Endpoint(
             url=self._allowed(url, given.get("allowed_networks", ())),
             events=self._catalogue.subscriptions(events),
-            secret=None if secret is None else check_secret(secret),
-            headers=header_policy.check(headers or {}),
+            secret=secret,
+            headers=header_policy.check(headers or {}, forms.reserved(signatures)),
             source=source,
             **given,
         )
@@ -512,17 +514,24 @@ class Webhooks:
         endpoint: str | Endpoint,
         secret: str | None = None,
         *,
+        kind: SecretKind | None = None,
         overlap: timedelta = timedelta(hours=24),
     ) -> str:
-        """Give an endpoint a new signing secret and return it: shown once, `whsec_…` unless given.
+        """Give an endpoint a new signing secret, a fresh one unless given; return it, shown once.
 
-        During the overlap both secrets sign: `webhook-signature` carries both, newest first, and
-        `X-Webhook-Signature` stays with the old one until the overlap ends. `overlap` of zero ends
-        an overlap at once.
+        A fresh one is of the `kind` "hmac" (`whsec_…`) or "ed25519" (`whsk_…`), by default of the
+        kind it replaces. During the overlap both secrets sign: headers that carry several values
+        (`webhook-signature`, `svix-signature`, `Stripe-Signature`) have both, newest first, and the
+        others, `X-Webhook-Signature` among them, stay with the old one until the overlap ends.
+        `overlap` of zero ends an overlap at once. Raises EndpointNotFound, or InvalidSecret.
         """
-        new = secret_from(random_secrets.token_bytes(24)) if secret is None else secret
+        if secret is not None and kind is not None:
+            raise InvalidInput("kind: is for a fresh secret; with one of your own, leave it out")
+        found = await self._found(endpoint)
+        new = generate_secret(kind or kind_of(found.secret)) if secret is None else secret
         check_secret(new)
-        key = await self._endpoint_key(endpoint)
+        forms.check(found.signatures, new)
+        key = _stored_key(found)
         engine = await self._running(None)
         now = engine.clock.now()
         until = now + round(overlap.total_seconds() * 1000)
@@ -620,8 +629,7 @@ class Webhooks:
         return self._waitable(job)
 
     async def _replayable(self, endpoint: str | Endpoint) -> str | None:
-        wanted = (endpoint.id or endpoint.url) if isinstance(endpoint, Endpoint) else endpoint
-        found = await self.endpoint(wanted)
+        found = await self._found(endpoint)
         if found.disabled:
             raise EndpointDisabled(
                 f"endpoint {found.url} is disabled ({found.disabled_reason}): enable it first, "
@@ -687,12 +695,12 @@ class Webhooks:
 
         return replace(job, _wait=wait)
 
-    async def _endpoint_key(self, endpoint: str | Endpoint) -> bytes:
+    async def _found(self, endpoint: str | Endpoint) -> Endpoint:
         wanted = (endpoint.id or endpoint.url) if isinstance(endpoint, Endpoint) else endpoint
-        key = ids.decode(ids.ENDPOINT, (await self.endpoint(wanted)).id or "")
-        if key is None:
-            raise EndpointNotFound(f"no endpoint {wanted!r}")
-        return key
+        return await self.endpoint(wanted)
+
+    async def _endpoint_key(self, endpoint: str | Endpoint) -> bytes:
+        return _stored_key(await self._found(endpoint))
 
     # keys of the REST API ------------------------------------------------------------------
 
@@ -808,6 +816,13 @@ def _message_key(message_id: str) -> bytes:
     key = ids.decode(ids.MESSAGE, message_id)
     if key is None:
         raise InvalidInput(f"message_id: {message_id!r} is not a message id (msg_…)")
+    return key
+
+
+def _stored_key(endpoint: Endpoint) -> bytes:
+    key = ids.decode(ids.ENDPOINT, endpoint.id or "")
+    if key is None:
+        raise EndpointNotFound(f"no endpoint {endpoint.url!r}")
     return key
 
 

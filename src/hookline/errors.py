@@ -89,7 +89,7 @@ class InvalidHeader(InvalidInput):
 
 
 class InvalidSecret(InvalidInput):
-    """A signing secret is malformed."""
+    """A signing secret is malformed, missing, or of a kind that cannot be used here."""
 
 
 class InvalidPayload(InvalidInput):

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 from fastapi import FastAPI, HTTPException, Request, status
 from starlette.requests import ClientDisconnect
 
-from hookline._domain.signature import check_secret
+from hookline._domain.signature import check_receiver_secret
 from hookline.receiver import TOLERANCE, Event, Scheme, VerificationError, verify
 
 __all__ = ["BODY_LIMIT", "lifespan", "webhook"]
@@ -39,7 +39,7 @@ def webhook(
     Raises InvalidSecret at once for a secret that cannot verify anything, such as an empty one.
     """
     for each in [secret] if isinstance(secret, str) else secret or [""]:
-        check_secret(each)
+        check_receiver_secret(each)
 
     async def verified(request: Request) -> Event:
         body = await _read(request, limit)

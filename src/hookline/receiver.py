@@ -15,6 +15,9 @@ Two signatures may come with a request (Hookline sends both):
   under their `svix-` names) signs id, time and body, so an old request cannot be played again.
 - The guide's `X-Webhook-Signature: sha256=<hex>` signs the body alone.
 
+Where the endpoint's secret is an ed25519 key, verify with its public one (`whpk_…`, which needs
+`cryptography`), or with the `whsec_…` derived from it.
+
 Where a Standard Webhooks signature is present, it alone decides; otherwise the guide's header does.
 Whoever recorded a request could strip the former and replay the latter for ever: a receiver that
 knows its sender sends both says `scheme="standard"`, and nothing less is accepted.
@@ -34,9 +37,10 @@ from enum import StrEnum
 from math import inf
 from typing import Any, Literal, NamedTuple, NoReturn, Protocol, TypeAlias
 
+from hookline._domain import ed25519
 from hookline._domain.signature import (
     SECRET_PREFIX,
-    check_secret,
+    check_receiver_secret,
     key_bytes,
     standard_signature,
 )
@@ -131,7 +135,8 @@ def verify(
     `body` is the raw request body; text is taken as UTF-8. `headers` may be a mapping with names
     in any case, a WSGI environ, a framework's headers object, a list of pairs (also of bytes, as
     in an ASGI scope); values may be lists, as in Node. `secret` is the endpoint's secret, or
-    several while one replaces another: the signature must fit one of them.
+    several while one replaces another: the signature must fit one of them. `whpk_…`, the public
+    key of an ed25519 endpoint, verifies Standard Webhooks' `v1a`.
 
     `tolerance` is in seconds, `None` accepts any age; it applies to Standard Webhooks only, for
     the guide's header signs no time. `now` is in Unix seconds. `scheme` "standard" or "guide"
@@ -192,22 +197,25 @@ def _raw(body: bytes | str) -> bytes:
 
 
 class _Keys(NamedTuple):
-    """The same secrets as keys of both schemes."""
+    """The same secrets as keys of both schemes; public keys are of the standard's only."""
 
     guide: list[bytes]
     standard: list[bytes]
+    public: Sequence[Callable[[bytes, bytes], bool]] = ()
 
 
 def _keys(secret: str | Sequence[str]) -> _Keys:
     try:
         secrets = [secret] if isinstance(secret, str | bytes) else list(secret)
-        checked = [check_secret(each) for each in secrets]
+        checked = [check_receiver_secret(each) for each in secrets]
     except (InvalidSecret, TypeError) as error:
         text = str(error) if isinstance(error, InvalidSecret) else "secret: expected text"
         raise VerificationError(Reason.BAD_SECRET, text) from None
     if not checked:
         raise VerificationError(Reason.BAD_SECRET, "secret: none given")
-    return _Keys([each.encode() for each in checked], [key_bytes(each) for each in checked])
+    shared = [each for each in checked if not ed25519.is_public(each)]
+    public = [ed25519.verifier(each) for each in checked if ed25519.is_public(each)]
+    return _Keys([each.encode() for each in shared], [key_bytes(each) for each in shared], public)
 
 
 _GUIDE = "x-webhook-signature"
@@ -297,11 +305,11 @@ def _check_standard(raw: bytes, found: _Found, family: str | None, keys: _Keys) 
     if family is None:
         raise VerificationError(
             Reason.NO_SIGNATURE,
-            "no webhook-signature header: the endpoint has no secret, "
+            "no webhook-signature header: the endpoint has no secret or other signatures, "
             "or something before this code removes headers",
         )
     message_id, sent = _identity(found, family)
-    if not _standard_fits(raw, found[f"{family}-signature"], message_id, sent, keys.standard):
+    if not _standard_fits(raw, found[f"{family}-signature"], message_id, sent, keys):
         raise VerificationError(
             Reason.BAD_SIGNATURE,
             f"{family}-signature: does not fit; check that the secret is this endpoint's, "
@@ -325,13 +333,12 @@ def _part(found: _Found, name: str, pattern: re.Pattern[str], expected: str) -> 
     return value
 
 
-def _standard_fits(
-    raw: bytes, values: list[str], message_id: str, sent: int, keys: list[bytes]
-) -> bool:
-    # Signatures of other versions (v1a) are items like any other here: they fit no v1 text.
+def _standard_fits(raw: bytes, values: list[str], message_id: str, sent: int, keys: _Keys) -> bool:
+    # Signatures of other versions are items like any other here: they fit no v1 text.
     items = [item for value in values for item in value.split(" ")]
-    expected = [standard_signature(key, message_id, sent, raw) for key in keys]
-    return _any_equal(items, expected)
+    expected = [standard_signature(key, message_id, sent, raw) for key in keys.standard]
+    content = b"%b.%d.%b" % (message_id.encode(), sent, raw)
+    return _any_equal(items, expected) or ed25519.any_fits(items, keys.public, content)
 
 
 def _check_guide(raw: bytes, found: _Found, keys: _Keys) -> None:
@@ -339,8 +346,14 @@ def _check_guide(raw: bytes, found: _Found, keys: _Keys) -> None:
     if not values:
         raise VerificationError(
             Reason.NO_SIGNATURE,
-            "no X-Webhook-Signature or webhook-signature header: the endpoint has no secret, "
-            "or something before this code removes headers",
+            "no X-Webhook-Signature or webhook-signature header: the endpoint has no secret or "
+            "other signatures, or something before this code removes headers",
+        )
+    if not keys.guide:
+        raise VerificationError(
+            Reason.BAD_SIGNATURE,
+            "X-Webhook-Signature: a whpk_ key verifies webhook-signature only, which did not come; "
+            "this header takes the whsec_ derived from it (Endpoint.hmac_secret)",
         )
     if not _guide_fits(raw, values, keys.guide):
         raise VerificationError(
@@ -482,7 +495,7 @@ def _fitter(found: _Found) -> _Fits:
         return lambda raw, keys: _guide_fits(raw, found.get(_GUIDE, []), keys.guide)
     message_id, sent = _identity(found, family)
     values = found[f"{family}-signature"]
-    return lambda raw, keys: _standard_fits(raw, values, message_id, sent, keys.standard)
+    return lambda raw, keys: _standard_fits(raw, values, message_id, sent, keys)
 
 
 def _rewritten(raw: bytes) -> Iterator[tuple[str, bytes]]:
@@ -511,7 +524,7 @@ def _rewritten(raw: bytes) -> Iterator[tuple[str, bytes]]:
 def _other_keys(keys: _Keys) -> Iterator[tuple[str, _Keys]]:
     """Yield the keys that a usual slip would have made of the same secrets."""
     prefix = SECRET_PREFIX.encode()
-    for text, key in zip(*keys, strict=True):
+    for text, key in zip(keys.guide, keys.standard, strict=True):
         bare = text.strip(b"\"'")
         if bare != text:
             yield "the quotes around the secret are left out", _Keys([bare], [bare])

@@ -29,7 +29,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Self, TypeAlias
 from weakref import WeakSet
 
-from hookline._domain.signature import check_secret
+from hookline._domain.signature import check_receiver_secret
 from hookline._engine.clock import FakeClock
 from hookline.receiver import TOLERANCE, Reason, VerificationError, diagnose, verify
 
@@ -170,7 +170,7 @@ class Receiver:
         on_received: Callable[[Received], None] | None = None,
     ) -> None:
         for each in [secret] if isinstance(secret, str) else secret or ():
-            check_secret(each)
+            check_receiver_secret(each)
         self.secret = secret
         self.tolerance = tolerance
         self._address = (host, port)

@@ -8,6 +8,7 @@ is only compiled. What else a page claims is checked by its function below, unde
 import ast
 import asyncio
 import inspect
+import json
 import os
 import re
 import runpy
@@ -30,8 +31,9 @@ from alembic.migration import MigrationContext
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from tools import npm
 
-from hookline import Webhooks
+from hookline import Webhooks, generate_secret
 from hookline._domain.signature import Signer, guide_signature
 from hookline.receiver import verify
 from hookline.testing import Receiver
@@ -296,6 +298,66 @@ def test_node_receiver_takes_what_is_sent(place):
     assert (ended["bad"].state, ended["bad"].last_status) == ("exhausted", 401)
 
 
+def sign(home, runner, receiver):
+    """Each verifier of the page takes what is sent for it; none takes a changed body."""
+    arrived = signed_in_all_forms(home, runner, receiver)
+    for accepts in (
+        home.standard,
+        home.with_svix,
+        home.github,
+        home.with_stripe,
+        home.slack,
+        home.shopify,
+        home.ed25519,
+    ):
+        accepts(arrived.body, dict(arrived.headers))
+        with pytest.raises(Exception):  # noqa: B017 - each package has its own
+            accepts(arrived.body + b" ", dict(arrived.headers))
+
+
+def signed_in_all_forms(home, runner, receiver):
+    """Return a request of an ed25519 endpoint in all forms; the page's secret is its HMAC one."""
+    forms = ["guide", "standard", "svix", "github", "stripe", "slack", "shopify"]
+    receiver.secret = None
+
+    async def send():
+        endpoint = home.webhooks.register(receiver.url, ["*"], home.key, signatures=forms)
+        await (await home.webhooks.trigger("order.placed", {"name": "张三"})).delivered()
+        return endpoint, receiver.received[-1]
+
+    home.endpoint, arrived = runner.run(send())
+    home.secret = home.endpoint.hmac_secret
+    return arrived
+
+
+NODE = ROOT / "tests/integration/node"
+
+
+@pytest.mark.parametrize("block", blocks("docs/how-to/sign.md", "javascript"), ids=lambda b: b.line)
+def test_node_verifiers_take_what_is_sent(place, receiver, monkeypatch, block):
+    """Each Node block of the page accepts what is sent, and throws for a changed body."""
+    if not npm.install(NODE):
+        pytest.skip("needs Node and npm")
+    with module("docs/how-to/sign.md", monkeypatch) as (home, runner):
+        home.webhooks, home.key = Webhooks(), generate_secret("ed25519")
+        arrived = signed_in_all_forms(home, runner, receiver)
+    came = {
+        "headers": dict(arrived.headers),
+        "secret": home.endpoint.hmac_secret,
+        "publicKey": home.endpoint.public_key,
+    }
+    code = f"Object.assign(globalThis, JSON.parse(process.env.CAME));\n{block.text}"
+    failed = []
+    for body in (arrived.body.decode(), arrived.body.decode() + " "):
+        environment = {**os.environ, "CAME": json.dumps({**came, "body": body})}
+        command = ["node", "--input-type=module", "--eval", code]
+        done = subprocess.run(
+            command, cwd=NODE, env=environment, capture_output=True, text=True, check=False
+        )
+        failed.append(done.returncode != 0)
+    assert failed == [False, True], done.stderr
+
+
 SHOWS = {
     "README.md": (own_tables, readme),
     "README.zh-CN.md": (own_tables, readme),
@@ -303,6 +365,7 @@ SHOWS = {
     "docs/tutorial/first-webhook.zh-CN.md": (None, tutorial),
     "docs/how-to/receive.md": (None, receive),
     "docs/how-to/rotate-secrets.md": (None, rotation),
+    "docs/how-to/sign.md": (None, sign),
     "docs/how-to/transactions.md": (own_tables, transactions),
 }
 

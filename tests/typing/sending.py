@@ -21,6 +21,7 @@ from hookline import (
     Receipt,
     Settings,
     Webhooks,
+    generate_secret,
 )
 from hookline.errors import InvalidPayload
 from hookline.testing import FakeClock
@@ -136,6 +137,12 @@ async def looking_after() -> None:
     endpoint = await webhooks.endpoint("https://example.com/")
     assert_type(endpoint.disabled_at, datetime | None)
     assert_type(await webhooks.rotate_secret(endpoint, overlap=timedelta(hours=1)), str)
+    assert_type(await webhooks.rotate_secret(endpoint, kind="ed25519"), str)
+    assert_type(generate_secret("ed25519"), str)
+    assert_type(endpoint.public_key, str | None)
+    assert_type(endpoint.hmac_secret, str | None)
+    webhooks.register(endpoint.url, ["*"], generate_secret(), signatures=["github", "stripe"])
+    generate_secret("rsa")  # type: ignore[arg-type]
     await webhooks.disable(endpoint.url, "being moved")
     assert_type(await webhooks.enable(endpoint), int)
     attempts = await webhooks.attempts("msg_")

@@ -55,6 +55,24 @@ def test_the_guides_file(load):
     assert (two.events, two.secret) == (("*",), None)
 
 
+def test_signature_forms(load):
+    """`signatures` are the forms, checked as in `register`."""
+    secret = {"secret": "your-secret-key"}
+    [one] = load([{**ENTRY, **secret, "signatures": ["guide", "stripe"]}])
+    assert one.signatures == ("guide", "stripe")
+    [one] = load([{**ENTRY, **secret, "signatures": None}])
+    assert one.signatures is None
+    assert refusal(load, [{**ENTRY, **secret, "signatures": ["strype"]}]) == (
+        "webhooks[0].signatures: 'strype': did you mean 'stripe'? Known are guide, standard, svix, "
+        "ed25519, github, stripe, slack, shopify"
+    )
+    assert refusal(load, [{**ENTRY, **secret, "signatures": "stripe"}]) == (
+        "webhooks[0].signatures: expected a list of signature forms, got str"
+    )
+    message = refusal(load, [{**ENTRY, "signatures": ["stripe"]}])
+    assert message.startswith("webhooks[0].secret: missing; signatures=['stripe'] need one")
+
+
 def test_an_empty_list(load):
     """No endpoints is an answer too."""
     assert load([]) == []

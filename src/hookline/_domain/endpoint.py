@@ -8,8 +8,9 @@ from datetime import datetime
 from enum import Enum
 from functools import lru_cache
 
+from hookline._domain import ed25519
 from hookline._domain.address import Policy
-from hookline._domain.signature import Signer
+from hookline._domain.signature import DEFAULT_FORMS, Signer, hmac_secret
 from hookline._domain.url import Url, parse
 from hookline.errors import InvalidInput, UnknownEventType
 
@@ -40,6 +41,7 @@ class Endpoint:
     rate_limit: float | None = None
     ordered: bool = False
     allowed_networks: tuple[str, ...] = ()
+    signatures: tuple[str, ...] | None = None
     source: str = "code"
     id: str | None = None
     disabled_at: datetime | None = None
@@ -50,6 +52,21 @@ class Endpoint:
     def disabled(self) -> bool:
         """Whether deliveries for it are held instead of sent."""
         return self.disabled_at is not None
+
+    @property
+    def public_key(self) -> str | None:
+        """The `whpk_…` its receiver verifies with; None unless its secret is an ed25519 key."""
+        signs = self.secret is not None and ed25519.is_private(self.secret)
+        return ed25519.public_key(self.secret or "") if signs else None
+
+    @property
+    def hmac_secret(self) -> str | None:
+        """The secret for a receiver that verifies HMAC, which is every form but `v1a`.
+
+        It is the endpoint's secret, or, where that is an ed25519 key, a `whsec_…` derived from it
+        that gives nothing of the key away.
+        """
+        return None if self.secret is None else hmac_secret(self.secret)
 
     def wants(self, event_type: str) -> bool:
         """Return whether one of its subscriptions matches the event type."""
@@ -151,6 +168,7 @@ class Target:
     ordered: bool = False
     disabled_reason: str | None = None
     allowed_networks: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = DEFAULT_FORMS
     _destination: tuple[Url, Policy] | None = field(default=None, repr=False)
     _signer: Signer | None = field(default=None, repr=False)
     _signer_until: int = -1
@@ -165,10 +183,14 @@ class Target:
         return self._destination
 
     def signer(self, now: int) -> Signer | None:
-        """Return the signer of the secrets active at `now` (Unix ms), None for an unsigned one."""
+        """Return the signer of the secrets active at `now` (Unix ms), None for an unsigned one.
+
+        Raises InvalidSecret where an ed25519 key meets no `cryptography`.
+        """
         if now >= self._signer_until:
             active = active_secrets(self.secrets, now)
-            self._signer = Signer([s.text for s in active]) if active else None
+            secrets = [s.text for s in active]
+            self._signer = Signer(secrets, self.signatures) if secrets else None
             ends = [s.expires_at for s in active if s.expires_at is not None]
             self._signer_until = min(ends) if ends else 1 << 62
         return self._signer

@@ -39,10 +39,11 @@ _PREFIXES = (
 )
 
 
-def check(headers: Mapping[str, str]) -> dict[str, str]:
+def check(headers: Mapping[str, str], signed: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the headers as a plain dict, or raise InvalidHeader naming the first bad one.
 
-    Values are never part of the message: they are credentials more often than not.
+    Values are never part of the message: they are credentials more often than not. `signed` are
+    the headers of the endpoint's signatures in lower case, each with its form.
     """
     seen: dict[str, str] = {}
     total = 0
@@ -52,6 +53,11 @@ def check(headers: Mapping[str, str]) -> dict[str, str]:
         lower = name.lower()
         if lower in seen:
             raise InvalidHeader(f"header {name!r}: given twice (as {seen[lower]!r})")
+        if signed and lower in signed:
+            raise InvalidHeader(
+                f"header {name!r}: carries this endpoint's signature "
+                f"(signatures has {signed[lower]!r}) and cannot be set beside it"
+            )
         seen[lower] = name
         total += len(name) + len(value)
     if total > MAX_TOTAL:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from hookline._domain import address, check, retry
+from hookline._domain import address, check, forms, retry
 from hookline.errors import InvalidInput
 
 MAX_TIMEOUT = 30.0
@@ -22,7 +22,9 @@ class EndpointOptions(TypedDict, total=False):
     `ordered` endpoint gets one webhook at a time, oldest first; a failing one holds up those behind
     it, or, with an `ordering_key`, those of the same key only. `allowed_networks` are local
     networks (`10.1.0.0/16`) that this endpoint may be in, beside those of the setting with that
-    name: never take them from a customer.
+    name: never take them from a customer. `signatures` are the forms its requests are signed in:
+    `guide` and `standard` unless told otherwise; `svix`, `github`, `stripe`, `slack`, `shopify`,
+    and `ed25519`, which is `standard` without `v1` for ed25519 keys.
     """
 
     description: str
@@ -32,6 +34,7 @@ class EndpointOptions(TypedDict, total=False):
     rate_limit: float | None
     ordered: bool
     allowed_networks: Sequence[str] | None
+    signatures: Sequence[str] | None
 
 
 KNOWN = tuple(EndpointOptions.__annotations__)
@@ -56,4 +59,6 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
         if len(networks) > MAX_NETWORKS:
             raise InvalidInput(f"allowed_networks: {len(networks)}, at most {MAX_NETWORKS}")
         given["allowed_networks"] = tuple(map(str, networks))
+    if "signatures" in given:
+        given["signatures"] = forms.parse(given["signatures"])
     return given

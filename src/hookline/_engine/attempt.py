@@ -70,8 +70,7 @@ def sign(delivery: Leased, now: int) -> list[str]:
     ]
     signer = target.signer(now)
     if signer is not None:
-        lines.append(f"X-Webhook-Signature: {signer.guide(delivery.body)}")
-        lines.append(f"webhook-signature: {signer.standard(message_id, seconds, delivery.body)}")
+        lines += signer.lines(message_id, seconds, delivery.body)
     return lines
 
 

@@ -1,10 +1,13 @@
-"""New keys: time-ordered, unique over threads, processes and machines."""
+"""New keys: of rows, time-ordered and unique everywhere; and signing secrets."""
 
 import os
 import random
+import secrets
 import threading
 
-from hookline._domain import ids
+from hookline._domain import ed25519, ids
+from hookline._domain.signature import SecretKind, secret_from
+from hookline.errors import InvalidInput
 
 _START_BITS = ids.COUNTER_BITS - 1
 _REMEMBERED = 256
@@ -48,3 +51,16 @@ if hasattr(os, "register_at_fork"):
 def new_key(now: int) -> bytes:
     """Return a new key; `now` in Unix milliseconds."""
     return _source.new(now)
+
+
+def generate_secret(kind: SecretKind = "hmac") -> str:
+    """Return a new signing secret: `whsec_…` (24 random bytes), or `whsk_…` for "ed25519".
+
+    An ed25519 key signs for receivers that must not be able to sign themselves, and needs
+    `cryptography`: InvalidSecret says so. `Endpoint.public_key` is what they verify with.
+    """
+    if kind == "hmac":
+        return secret_from(secrets.token_bytes(24))
+    if kind == "ed25519":
+        return ed25519.from_seed(secrets.token_bytes(ed25519.SEED))
+    raise InvalidInput(f"kind: expected 'hmac' or 'ed25519', got {kind!r}")

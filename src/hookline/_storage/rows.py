@@ -9,6 +9,7 @@ import orjson
 from hookline._domain.breaker import Circuit, CircuitState, Health, judge
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import DEFAULT_CONCURRENCY, Endpoint, SigningSecret, Target
+from hookline._domain.signature import DEFAULT_FORMS
 from hookline._ports import Settlement
 from hookline._storage.schema import HELD
 from hookline._storage.vault import Vault
@@ -31,6 +32,7 @@ def target(
     key = bytes(row["id"])
     schedule = row["retry_schedule"]
     disabled = row["disabled_at"] is not None
+    options = json.loads(row["options"])
     headers: Mapping[str, str] = {}
     secrets: tuple[SigningSecret, ...] = ()
     locked = None
@@ -55,7 +57,8 @@ def target(
         concurrency=row["concurrency"] or DEFAULT_CONCURRENCY,
         rate_limit=row["rate_limit"],
         ordered=bool(row["ordered"]),
-        allowed_networks=tuple(json.loads(row["options"]).get("allowed_networks", ())),
+        allowed_networks=tuple(options.get("allowed_networks", ())),
+        signatures=tuple(options.get("signatures", DEFAULT_FORMS)),
         disabled_reason=(row["disabled_reason"] or "disabled") if disabled else None,
     )
 
@@ -74,7 +77,11 @@ def opened_headers(vault: Vault, stored: str, key: bytes) -> dict[str, str]:
 
 def extras(declared: Endpoint) -> dict[str, Any]:
     """Return the options of an endpoint that have no column of their own."""
-    return {"allowed_networks": declared.allowed_networks} if declared.allowed_networks else {}
+    options = {
+        "allowed_networks": declared.allowed_networks,
+        "signatures": declared.signatures,
+    }
+    return {name: value for name, value in options.items() if value}
 
 
 def circuit(row: Sequence[Any]) -> Circuit:

@@ -769,6 +769,7 @@ def _endpoint(row: Any, newest: Any, vault: Vault) -> Endpoint:
         rate_limit=row.rate_limit,
         ordered=row.ordered,
         allowed_networks=tuple(row.options.get("allowed_networks", ())),
+        signatures=tuple(row.options["signatures"]) if "signatures" in row.options else None,
         source=row.source,
         id=ids.encode(ids.ENDPOINT, row.id),
         disabled_at=_time(row.disabled_at),
