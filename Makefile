@@ -1,5 +1,5 @@
-# make run · make test · make check · make bench: each does its own set-up.
-.PHONY: run test check format bench clean
+# make run · make test · make check · make bench · make fuzz: each does its own set-up.
+.PHONY: run test check format bench fuzz clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -12,6 +12,7 @@ help:
 	@echo "make test   all tests"
 	@echo "make check  format, lint, types, arrows"
 	@echo "make bench  the benchmarks, one table"
+	@echo "make fuzz   look for input that breaks a promise: SECONDS=60 a target, TARGETS='url headers'"
 
 # One virtual environment, two stamps: running needs less than testing.
 $(BIN)/python:
@@ -49,5 +50,13 @@ $(VENV)/bench.stamp: pyproject.toml | $(BIN)/python
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m benchmarks
 
+$(VENV)/fuzz.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[fuzz]'
+	@touch $(VENV)/run.stamp $(VENV)/dev.stamp $@
+
+SECONDS ?= 60
+fuzz: $(VENV)/fuzz.stamp
+	$(BIN)/python -m fuzz $(TARGETS) --seconds $(SECONDS)
+
 clean:
-	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) var receivers/node/node_modules receivers/node/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

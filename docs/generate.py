@@ -120,6 +120,9 @@ Whoever verifies what arrives meets one class only, `hookline.receiver.Verificat
 
 {reasons}
 
+What `diagnose` finds is not an exception either: see
+[the causes](../how-to/debug-signatures.md#the-causes).
+
 What a receiver answers is never an exception: it is written into the log of attempts (see
 [Deliveries](deliveries.md)).
 """

@@ -1,26 +1,97 @@
-"""FastAPI: receive webhooks with a dependency, send them with a lifespan.
+"""FastAPI: receive webhooks with a decorator or a dependency, send them with a lifespan.
 
 @app.post("/webhook")
-async def receive(event: Annotated[Event, Depends(webhook("your-secret-key"))]) -> None: ...
+@receive("your-secret-key")
+async def on_webhook(event: Event) -> None: ...
 
 app = FastAPI(lifespan=lifespan(webhooks))
 """
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from typing import Any, Protocol, TypeAlias
+from functools import partial, wraps
+from typing import Any, Protocol, TypeAlias, Unpack
 
-from fastapi import FastAPI, HTTPException, Request, status
-from starlette.requests import ClientDisconnect
+try:
+    from fastapi import FastAPI, HTTPException, Request, Response
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import ClientDisconnect
+except ImportError as error:
+    raise ImportError("hookline.fastapi needs FastAPI: pip install 'hookline[fastapi]'") from error
 
-from hookline._domain.signature import check_receiver_secret
-from hookline.receiver import TOLERANCE, Event, Scheme, VerificationError, verify
+from hookline.receiver import TOLERANCE, Answer, Event, Options, Scheme
+from hookline.receiver._door import BODY_LIMIT, Door, adrive, is_success, refusal
 
-__all__ = ["BODY_LIMIT", "lifespan", "webhook"]
+__all__ = ["BODY_LIMIT", "lifespan", "receive", "webhook"]
 
-BODY_LIMIT = 1024 * 1024
-"""Bytes of the largest body `webhook` reads unless told otherwise: what Hookline sends at most."""
+
+def receive(
+    secret: str | Sequence[str], **options: Unpack[Options]
+) -> Callable[[Callable[..., Any]], Callable[..., Awaitable[Any]]]:
+    """Return a decorator, for below `@app.post`, that hands verified events to an endpoint.
+
+    `secret` is the endpoint's, or several while one replaces another; `options` are those of
+    `hookline.receiver.Options`. The event goes to the parameter annotated with `Event`, else to the
+    first; all others are FastAPI's: dependencies, path, query. The endpoint may be a coroutine
+    function, or a plain one, which runs in a thread; it returns what any endpoint may, or an
+    `Answer`. To answer a CloudEvents handshake the route must take `OPTIONS` too.
+
+    Raises InvalidSecret at once for a secret that cannot verify anything, such as an empty one.
+    """
+    door = Door(secret, **options, on_loop=True)
+
+    def decorate(handler: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        name, signature = _without_event(handler)
+        later = inspect.iscoroutinefunction(handler)
+
+        @wraps(handler)
+        async def endpoint(**values: Any) -> Any:
+            verdict = await _verdict(door, values.pop(_REQUEST))
+            if isinstance(verdict, Answer):
+                return _response(verdict)
+            run = partial(handler, **{name: verdict}, **values)
+            step = run if later else partial(run_in_threadpool, run)
+            return _response(await adrive(door.handle(verdict, step, _succeeded)))
+
+        endpoint.__signature__ = signature  # type: ignore[attr-defined]
+        return endpoint
+
+    return decorate
+
+
+_REQUEST = "hookline_request"
+
+
+def _without_event(handler: Callable[..., Any]) -> tuple[str, inspect.Signature]:
+    """Return the event's parameter, and the signature FastAPI is to see: the request instead."""
+    try:
+        signature = inspect.signature(handler, eval_str=True)
+    except NameError as error:
+        raise TypeError(
+            f"{handler.__qualname__}: an annotation names {error.name!r}, "
+            "which is not there when the module is loaded"
+        ) from None
+    ours = list(signature.parameters.values())
+    if not ours:
+        raise TypeError(f"{handler.__qualname__}: expected a parameter for the event")
+    event = next((each for each in ours if each.annotation is Event), ours[0])
+    request = inspect.Parameter(_REQUEST, inspect.Parameter.KEYWORD_ONLY, annotation=Request)
+    others = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in ours if each != event]
+    return event.name, signature.replace(parameters=[request, *others])
+
+
+def _succeeded(result: Any) -> bool:
+    if isinstance(result, Answer):
+        return is_success(result.status)
+    return is_success(result.status_code) if isinstance(result, Response) else True
+
+
+def _response(result: Any) -> Any:
+    if not isinstance(result, Answer):
+        return result
+    return Response(result.body, result.status, dict(result.headers))
 
 
 def webhook(
@@ -32,34 +103,59 @@ def webhook(
 ) -> Callable[[Request], Awaitable[Event]]:
     """Return a dependency that verifies the request and gives its `Event`.
 
-    `secret`, `tolerance` (seconds) and `scheme` are those of `hookline.receiver.verify`. Answers
-    401 when the request cannot be verified, with the reason as `detail`, and 413 when the body is
-    larger than `limit` bytes; no more than that is ever held. The raw body is `event.body`.
+    `secret`, `tolerance` (seconds), `scheme` and `limit` (bytes) are those of `receive`. Answers
+    401 when the request cannot be verified, with the reason as `detail`, 400 when the body is not
+    JSON, and 413 when it is over the limit; no more than that is ever held. The raw body is
+    `event.body`. A dependency cannot see how its endpoint ends: to run once per message, use
+    `receive`.
 
     Raises InvalidSecret at once for a secret that cannot verify anything, such as an empty one.
     """
-    for each in [secret] if isinstance(secret, str) else secret or [""]:
-        check_receiver_secret(each)
+    door = Door(secret, tolerance=tolerance, scheme=scheme, limit=limit, on_loop=True)
 
     async def verified(request: Request) -> Event:
-        body = await _read(request, limit)
-        try:
-            return verify(body, request.headers, secret, tolerance=tolerance, scheme=scheme)
-        except VerificationError as error:
-            raise HTTPException(status.HTTP_401_UNAUTHORIZED, detail=str(error)) from error
+        verdict = await _verdict(door, request)
+        if isinstance(verdict, Answer):
+            raise _Answered(request, verdict)
+        return verdict
 
     return verified
 
 
-async def _read(request: Request, limit: int) -> bytes:
+class _Answered(HTTPException):
+    """A dependency's own answer, which FastAPI's handler for HTTPException cannot carry."""
+
+    def __init__(self, request: Request, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+        # A dependency may end a request by raising only. Where Starlette keeps the handlers for
+        # exceptions, ours is added, so that nobody has to register it with the application.
+        handlers, _ = request.scope["starlette.exception_handlers"]
+        handlers.setdefault(_Answered, _answered)
+
+
+async def _answered(_request: Request, error: _Answered) -> Response:
+    response: Response = _response(error.answer)
+    return response
+
+
+async def _verdict(door: Door, request: Request) -> Event | Answer:
+    if answer := door.early(request.method, request.headers):
+        return answer
+    body = await _read(request, door)
+    return body if isinstance(body, Answer) else door.judge(body, request.headers)
+
+
+async def _read(request: Request, door: Door) -> bytes | Answer:
+    # Not receive(): where FastAPI has read the body for other parameters, the stream still has it.
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > limit:
-                raise HTTPException(413, detail=f"body: larger than {limit} bytes")
+            if len(body) > door.limit:
+                return door.too_large()
     except ClientDisconnect:
-        raise HTTPException(400, detail="body: ended early") from None
+        return refusal(400, "body: ended early")
     return bytes(body)
 
 

@@ -31,7 +31,7 @@ from weakref import WeakSet
 
 from hookline._domain.signature import check_receiver_secret
 from hookline._engine.clock import FakeClock
-from hookline.receiver import TOLERANCE, Reason, VerificationError, diagnose, verify
+from hookline.receiver import TOLERANCE, Cause, Reason, VerificationError, diagnose, verify
 
 __all__ = ["Answer", "FakeClock", "Handler", "Received", "ReceivedHeaders", "Receiver"]
 
@@ -353,7 +353,8 @@ class Receiver:
         except VerificationError as error:
             if error.reason == Reason.BAD_BODY:
                 return True, str(error)
-            return False, diagnose(body, headers, self.secret) or str(error)
+            found = diagnose(body, headers, self.secret, tolerance=self.tolerance)
+            return False, str(error) if found.cause is Cause.UNKNOWN else str(found)
         return True, None
 
     handler: ClassVar[type["Handler"]]

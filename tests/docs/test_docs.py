@@ -28,14 +28,16 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from django.core.handlers.asgi import ASGIHandler
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from tests.receivers import servers
 from tools import npm
 
 from hookline import Webhooks, generate_secret
 from hookline._domain.signature import Signer, guide_signature
-from hookline.receiver import verify
+from hookline.receiver import Cause, verify
 from hookline.testing import Receiver
 
 ROOT = Path(__file__).parents[2]
@@ -246,31 +248,105 @@ def rotation(home, runner, receiver):
 
 
 def receive(home, runner, receiver):
-    """Both applications of the page take a signed request, and refuse a changed or a bare one."""
-    body = '{"event":"customer.created","data":{"name":"张三"}}'.encode()
-    signer, now = Signer([SECRET]), int(time.time())
-    signed = {
+    """`fits`, without Hookline, takes the guide's header."""
+    body = b"{}"
+    assert home.fits(body, guide_signature(SECRET, body), SECRET)
+    assert not home.fits(body, "", SECRET)
+
+
+RECEIVERS = {
+    "FastAPI": lambda home: servers.asgi_server(home["app"]),
+    "Flask": lambda home: servers.wsgi_server(home["app"]),
+    "Django": lambda home: servers.django_views(
+        servers.asgi_server(ASGIHandler()), home["urlpatterns"]
+    ),
+    "Starlette, and any ASGI server": lambda home: servers.asgi_server(home["app"]),
+    "Any WSGI server": lambda home: servers.wsgi_server(home["application"]),
+    "Any other Python": lambda home: servers.wsgi_server(home["application"]),
+    "Once per event": lambda home: servers.wsgi_server(home["application"]),
+}
+RECEIVE = "docs/how-to/receive.md"
+
+
+@pytest.mark.parametrize("heading", RECEIVERS)
+def test_receivers_take_what_is_sent(heading, place, capfd):
+    """The first program under each heading takes a delivery, and refuses another secret."""
+    start = PAGES[RECEIVE].count("\n", 0, PAGES[RECEIVE].index(f"## {heading}\n"))
+    block = next(each for each in blocks(RECEIVE, "python") if each.line > start)
+    home = {"__name__": "page"}
+    exec(compile(block.text, RECEIVE, "exec"), home)  # noqa: S102 - our own documentation
+
+    async def send():
+        receipt = await webhooks.trigger("customer.created", {"id": "7", "name": "张三"})
+        return await receipt.delivered(timeout=30)
+
+    with RECEIVERS[heading](home) as url, closing(Webhooks()) as webhooks:
+        for path, secret in (("", SECRET), ("?bad", "another")):
+            webhooks.register(url + path, ["*"], secret=secret)
+        ended = {each.url.endswith("bad"): each for each in asyncio.run(send())}
+    assert (ended[False].state, ended[False].last_status) == ("succeeded", 204)
+    assert (ended[True].state, ended[True].last_status) == ("exhausted", 401)
+    if "engine" in home:
+        with home["Session"]() as session:
+            assert [each.name for each in session.query(home["Customer"])] == ["张三"]
+        home["engine"].dispose()
+    else:
+        assert "张三" in capfd.readouterr().out
+
+
+def test_every_framework_of_the_table_has_its_program():
+    """No receiver that the page names is left untried."""
+    named = re.findall(r"^\| \[(?:.+)\]\(#(.+)\) \| `hookline", PAGES[RECEIVE], re.MULTILINE)
+    assert len(named) > 5
+    assert set(named) <= set(map(slug, RECEIVERS))
+
+
+def test_the_node_example_is_the_package_s():
+    """What the page shows of the npm package is what the package's own page shows and tests."""
+    (example,) = blocks(RECEIVE, "js")
+    assert example.text in (ROOT / "receivers/node/README.md").read_text("utf-8")
+
+
+DEBUG = "docs/how-to/debug-signatures.md"
+
+
+def debug(home, runner, receiver):
+    """The diagnosis of the page is what the page says."""
+    assert home.found.cause is Cause.BODY_NUMBERS
+    assert str(home.found.sentence) in PAGES[DEBUG]
+
+
+def test_the_debugger_says_what_the_page_shows(place):
+    """The commands of the page, with the files its own function wrote, say what it shows."""
+    home = {}
+    exec(blocks(DEBUG, "python")[0].text, home)  # noqa: S102 - our own documentation
+    sent = b'{"event":"order.paid","data":{"total":1.0}}'
+    now = int(time.time())
+    headers = {
         "webhook-id": "msg_1",
         "webhook-timestamp": str(now),
-        "webhook-signature": signer.standard("msg_1", now, body),
+        "webhook-signature": Signer([SECRET]).standard("msg_1", now, sent),
     }
-    cases = [(body, signed, True), (body + b" ", signed, False), (body, {}, False)]
+    home["record"](b'{"event":"order.paid","data":{"total":1}}', headers)
+    (place / "sent.json").write_bytes(sent)
+    (place / "secret.txt").write_text(SECRET + "\n")
+    (shown,) = blocks(DEBUG, "text")
+    for block in blocks(DEBUG, "sh"):
+        done = subprocess.run(
+            [sys.executable, "-m", *block.text.split()],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "HOOKLINE_SECRET": SECRET},
+        )
+        assert (done.returncode, done.stdout) == (1, shown.text)
 
-    async def asgi(content, headers):
-        transport = httpx.ASGITransport(home.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
-            return await client.post("/webhook", content=content, headers=headers)
 
-    with httpx.Client(transport=httpx.WSGITransport(home.application)) as wsgi:
-        for content, headers, good in cases:
-            answers = [
-                runner.run(asgi(content, headers)),
-                wsgi.post("http://app/webhook", content=content, headers=headers),
-            ]
-            assert [each.is_success for each in answers] == [good, good]
-            assert {each.status_code for each in answers} <= {200, 204, 401}
-    assert home.fits(body, signer.guide(body), SECRET)
-    assert not home.fits(body, "", SECRET)
+def test_the_debugger_s_page_has_every_cause():
+    """No cause is without its row, and no row without a cause."""
+    rows = re.findall(r"^\| (`.+?`) \| ", PAGES[DEBUG], re.MULTILINE)
+    named = re.findall(r"`(\w+)`", " ".join(rows))
+    assert sorted(named) == sorted(each.value for each in Cause if each is not Cause.VALID)
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="there is no node here")
@@ -363,7 +439,8 @@ SHOWS = {
     "README.zh-CN.md": (own_tables, readme),
     "docs/tutorial/first-webhook.md": (None, tutorial),
     "docs/tutorial/first-webhook.zh-CN.md": (None, tutorial),
-    "docs/how-to/receive.md": (None, receive),
+    DEBUG: (None, debug),
+    RECEIVE: (None, receive),
     "docs/how-to/rotate-secrets.md": (None, rotation),
     "docs/how-to/sign.md": (None, sign),
     "docs/how-to/transactions.md": (own_tables, transactions),

@@ -82,9 +82,9 @@ def test_a_verified_webhook_is_printed_readably(client):
 @pytest.mark.parametrize(
     ("body", "headers", "words"),
     [
-        (BODY, {}, "no X-Webhook-Signature or webhook-signature header"),
+        (BODY, {}, "no webhook-signature and no X-Webhook-Signature"),
         (BODY, signed(b"{}"), "check that the secret is this endpoint's"),
-        (json.dumps(json.loads(BODY)).encode(), signed(), "wrote the JSON anew"),
+        (json.dumps(json.loads(BODY)).encode(), signed(), "parsed and written anew"),
         (BODY, signed() | {"webhook-timestamp": "1"}, "changed on the way"),
     ],
 )

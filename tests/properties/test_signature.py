@@ -1,6 +1,7 @@
 """For every body, id and secret: what is signed verifies, whatever else arrives is refused."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from hookline._domain.signature import Signer, key_bytes, secret_from
 from hookline.receiver import (
+    Cause,
     Reason,
     VerificationError,
     diagnose,
@@ -123,10 +125,60 @@ def test_nothing_but_the_one_error(body, headers, secret):
     assert reason(lambda: verify(body, headers, secret, scheme="guide")) is not None
 
 
-@given(bodies | anything, headers_of_all_kinds, secrets | public | anything)
-def test_diagnosis_never_raises(body, headers, secret):
-    """A diagnosis is a sentence or nothing, also for nonsense."""
-    assert isinstance(diagnose(body, headers, secret), str | None)
+def verdict(body: object, headers: object, secret: object) -> bool:
+    """Return whether `verify` takes it."""
+    return reason(lambda: verify(body, headers, secret, now=NOW)) is None
+
+
+@given(
+    bodies | anything,
+    headers_of_all_kinds,
+    secrets | public | anything,
+    st.none() | bodies | anything,
+)
+def test_diagnosis_never_raises(body, headers, secret, original):
+    """A diagnosis is a named cause, also for nonsense, and valid is what verifies."""
+    headers = list(headers) if isinstance(headers, Iterator) else headers
+    found = diagnose(body, headers, secret, now=NOW, original=original)
+    assert found.cause in Cause
+    assert found.sentence
+    assert found.valid == verdict(body, headers, secret)
+
+
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(
+        st.characters(codec="utf-8"), max_size=5), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+writers = st.fixed_dictionaries(
+    {
+        "ensure_ascii": st.booleans(),
+        "indent": st.sampled_from([None, 2, 4]),
+        "separators": st.sampled_from([None, (",", ":")]),
+    }
+).filter(lambda o: o["indent"] is None or o["separators"] is None)
+
+
+@given(documents, writers, writers)
+def test_json_written_anew_is_recognised(document, sent_as, came_as):
+    """Whoever parses and writes a body again with another layout is told so."""
+    sent = json.dumps(document, **sent_as).encode()
+    came = json.dumps(document, **came_as).encode()
+    found = diagnose(came, signed(sent, "msg_1", NOW, "s3cr3t"), "s3cr3t", now=NOW)
+    if sent == came:
+        assert found.valid
+    else:
+        assert found.cause in (Cause.BODY_REFORMATTED, Cause.BODY_ESCAPES)
+
+
+@given(bodies, bodies)
+def test_any_difference_from_the_original_is_named(sent, came):
+    """With the original at hand, a changed body always has a cause that begins with body_."""
+    headers = signed(sent, "msg_1", NOW, "s3cr3t")
+    found = diagnose(came, headers, "s3cr3t", now=NOW, original=sent)
+    assert found.cause.startswith("body_") == (sent != came)
 
 
 @given(bodies, ids, plain)

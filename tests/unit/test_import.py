@@ -56,7 +56,7 @@ def test_help_is_quick():
     assert not modules & {"asyncio", "sqlite3", "sqlalchemy", "pycurl", "rich", "http.server"}
 
 
-@pytest.mark.parametrize("door", ["", *DOORS])
+@pytest.mark.parametrize("door", ["", "receiver", *DOORS])
 def test_all_is_sorted_and_true(door):
     """Each door lists what it exports, sorted, and has every name on the list."""
     module = importlib.import_module(f"hookline.{door}" if door else "hookline")

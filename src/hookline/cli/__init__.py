@@ -16,6 +16,7 @@ from hookline.cli.check_url import check_url
 from hookline.cli.doctor import doctor
 from hookline.cli.migrate import migrate
 from hookline.cli.sink import sink
+from hookline.cli.verify import verify
 from hookline.cli.worker import worker
 
 __all__ = ["app", "main"]
@@ -52,6 +53,7 @@ app.command()(worker)
 app.command()(migrate)
 app.command()(doctor)
 app.command("check-url")(check_url)
+app.command()(verify)
 app.add_typer(keys.app, name="keys")
 
 

@@ -1,30 +1,4 @@
-"""Verify the webhooks that arrive: standard library only.
-
-    from hookline.receiver import VerificationError, verify
-
-    try:
-        event = verify(body, headers, "your-secret-key")   # body: the raw bytes, not parsed JSON
-    except VerificationError as error:
-        return 401, str(error)
-    if event.type == "customer.created":
-        ...
-
-Two signatures may come with a request (Hookline sends both):
-
-- Standard Webhooks 1.0 (`webhook-id`, `webhook-timestamp`, `webhook-signature`, or the same three
-  under their `svix-` names) signs id, time and body, so an old request cannot be played again.
-- The guide's `X-Webhook-Signature: sha256=<hex>` signs the body alone.
-
-Where the endpoint's secret is an ed25519 key, verify with its public one (`whpk_…`, which needs
-`cryptography`), or with the `whsec_…` derived from it.
-
-Where a Standard Webhooks signature is present, it alone decides; otherwise the guide's header does.
-Whoever recorded a request could strip the former and replay the latter for ever: a receiver that
-knows its sender sends both says `scheme="standard"`, and nothing less is accepted.
-
-Delivery is at least once. `Event.id` is the same on every retry: remember it, and do nothing when
-it comes again.
-"""
+"""Verifying: what arrived, whether its signature fits, and the event it is."""
 
 import hmac
 import json
@@ -39,14 +13,11 @@ from typing import Any, Literal, NamedTuple, NoReturn, Protocol, TypeAlias
 
 from hookline._domain import ed25519
 from hookline._domain.signature import (
-    SECRET_PREFIX,
     check_receiver_secret,
     key_bytes,
     standard_signature,
 )
 from hookline.errors import InvalidSecret
-
-__all__ = ["Event", "Reason", "VerificationError", "diagnose", "verify", "verify_signature"]
 
 TOLERANCE = 300
 """Seconds a Standard Webhooks timestamp may be off, either way (Standard Webhooks 1.0)."""
@@ -243,6 +214,14 @@ def _known(headers: HeaderSource) -> _Found:
             f"got {type(headers).__name__}",
         ) from None
     return found
+
+
+def header(headers: HeaderSource, name: str) -> str | None:
+    """Return a header's first value, by its lower-case name; None where it is missing or empty."""
+    for each, value in _pairs(headers):
+        if _plain_name(each) == name:
+            return next(_texts(name, value), None)
+    return None
 
 
 def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
@@ -447,88 +426,3 @@ def _moment(value: Any) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-# At the desk -------------------------------------------------------------------------------------
-
-
-def diagnose(body: bytes | str, headers: HeaderSource, secret: str | Sequence[str]) -> str | None:
-    """Say why a signature does not fit, in words, or return None when the cause is not a usual one.
-
-    For a developer's desk (`hookline sink` and `hookline.testing` use it), not for production: it
-    parses a body that nobody vouches for. Never raises VerificationError, never shows a secret.
-    """
-    try:
-        raw, keys, found = _raw(body), _keys(secret), _known(headers)
-        fits = _fitter(found)
-    except VerificationError:
-        return None
-    signed = _family(found) or found.get(_GUIDE)
-    return next(_causes(raw, keys, found, fits), None) if signed and not fits(raw, keys) else None
-
-
-_Fits: TypeAlias = Callable[[bytes, _Keys], bool]
-
-
-def _causes(raw: bytes, keys: _Keys, found: _Found, fits: _Fits) -> Iterator[str]:
-    if not raw:
-        yield "the body is empty: something read it before it was verified"
-    for how, variant in _rewritten(raw):
-        if fits(variant, keys):
-            yield (
-                f"the signature fits this body {how}: something on the way wrote the JSON anew; "
-                "verify the raw bytes"
-            )
-    for slip, other in _other_keys(keys):
-        if fits(raw, other):
-            yield f"the signature fits when {slip}"
-    if _family(found) and _guide_fits(raw, found.get(_GUIDE, []), keys.guide):
-        yield (
-            "the guide's X-Webhook-Signature fits, so body and secret are right: "
-            "the webhook-id or webhook-timestamp header was changed on the way"
-        )
-
-
-def _fitter(found: _Found) -> _Fits:
-    family = _family(found)
-    if family is None:
-        return lambda raw, keys: _guide_fits(raw, found.get(_GUIDE, []), keys.guide)
-    message_id, sent = _identity(found, family)
-    values = found[f"{family}-signature"]
-    return lambda raw, keys: _standard_fits(raw, values, message_id, sent, keys)
-
-
-def _rewritten(raw: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the body as it may have been before a JSON library or an editor touched it."""
-    yield "without the white space around it", raw.strip()
-    yield "with line ends of one character", raw.replace(b"\r\n", b"\n")
-    try:
-        payload = _parse(raw)
-    except VerificationError:
-        return
-    compact = (",", ":")
-    for ascii_only, separators, how in (
-        (False, compact, "written compactly"),
-        (True, compact, "written compactly with \\u escapes"),
-        (False, None, "written with spaces after ',' and ':'"),
-        (True, None, "written with spaces after ',' and ':' and \\u escapes"),
-    ):
-        try:
-            text = json.dumps(payload, ensure_ascii=ascii_only, separators=separators)
-        except RecursionError:
-            return
-        # A string of the body may hold half a surrogate pair, which UTF-8 cannot carry.
-        yield how, text.encode(errors="replace")
-
-
-def _other_keys(keys: _Keys) -> Iterator[tuple[str, _Keys]]:
-    """Yield the keys that a usual slip would have made of the same secrets."""
-    prefix = SECRET_PREFIX.encode()
-    for text, key in zip(keys.guide, keys.standard, strict=True):
-        bare = text.strip(b"\"'")
-        if bare != text:
-            yield "the quotes around the secret are left out", _Keys([bare], [bare])
-        if text.startswith(prefix):
-            yield "the whsec_ secret is taken as text, not as base64", _Keys([key], [text])
-            tail = text.removeprefix(prefix)
-            yield "the part after whsec_ is taken as text, not as base64", _Keys([tail], [tail])

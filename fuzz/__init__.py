@@ -1,0 +1,1 @@
+"""Fuzzing what takes hostile input: `make fuzz`, or `python -m fuzz url --seconds 600`."""
