@@ -10,6 +10,7 @@ from typing import Any
 
 from hookline._domain import retry
 from hookline._domain.address import Policy, parse_networks
+from hookline._domain.identity import Proxying, parse_proxy
 from hookline.errors import InvalidInput, InvalidSettings
 
 PREFIX = "HOOKLINE_"
@@ -68,6 +69,12 @@ class Settings:
         (), "local networks, such as 10.1.0.0/16, that webhooks may be sent into"
     )
     nat64: bool = _setting(False, "this machine reaches IPv4 through NAT64 (64:ff9b::/96)")
+    proxy: str = _setting(
+        "", "forward proxy: `http://`, `https://` or `socks5://[user:password@]host:port`"
+    )
+    proxy_resolves: bool = _setting(
+        False, "names are resolved by the proxy, which has to keep them out of local networks then"
+    )
     stop_timeout: float = _setting(30.0, "seconds stop() waits for requests in flight", 0, 300)
 
     def __post_init__(self) -> None:
@@ -78,6 +85,7 @@ class Settings:
     def __repr__(self) -> str:
         shown = {f.name: getattr(self, f.name) for f in fields(self)}
         shown["database"] = masked(self.database)
+        shown["proxy"] = masked(self.proxy)
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def policy(self) -> Policy:
@@ -88,6 +96,12 @@ class Settings:
             http=self.allow_http,
             nat64=self.nat64,
         )
+
+    def proxying(self) -> Proxying:
+        """Return the proxy that webhooks go through, unless an endpoint has its own."""
+        resolves = self.proxy_resolves
+        proxy = parse_proxy(self.proxy, resolves=resolves) if self.proxy else None
+        return Proxying(proxy, resolves)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> "Settings":
@@ -113,7 +127,7 @@ class Settings:
 
 
 def masked(url: str) -> str:
-    """Return a database URL without its password."""
+    """Return a URL without its password."""
     return _PASSWORD.sub(r"\1***@", url)
 
 
@@ -141,7 +155,8 @@ def _convert(f: Any, name: str, value: Any, source: str) -> Any:
         converted = _CONVERTERS[kind](value)
     except (TypeError, ValueError, OverflowError):
         expected = _WORDS[kind]
-        raise InvalidSettings(f"{source}: {name}={value!r} is not {expected}") from None
+        shown = masked(repr(value))
+        raise InvalidSettings(f"{source}: {name}={shown} is not {expected}") from None
     try:
         _check(f, converted)
     except InvalidSettings as error:
@@ -210,4 +225,8 @@ _WORDS: dict[type | str, str] = {
     _DELAYS: "a list of seconds",
     _TEXTS: "a list of texts",
 }
-_CHECKS: dict[str, Any] = {"retry_schedule": retry.check, "allowed_networks": parse_networks}
+_CHECKS: dict[str, Any] = {
+    "retry_schedule": retry.check,
+    "allowed_networks": parse_networks,
+    "proxy": lambda text: parse_proxy(text) if text else None,
+}

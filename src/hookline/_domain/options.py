@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from hookline._domain import address, check, retry
+from hookline._domain.identity import DIRECT, check_pem, parse_proxy
+from hookline._domain.oauth2 import OAuth2
 from hookline.errors import InvalidInput
 
 MAX_TIMEOUT = 30.0
@@ -11,6 +13,8 @@ MAX_CONCURRENCY = 1000
 MIN_RATE, MAX_RATE = 0.001, 100_000
 MAX_DESCRIPTION = 1024
 MAX_NETWORKS = 100
+SENSITIVE = frozenset({"client_key", "oauth2", "proxy"})
+"""Options that hold secrets: kept out of every message, log line and `repr`."""
 
 
 class EndpointOptions(TypedDict, total=False):
@@ -23,6 +27,14 @@ class EndpointOptions(TypedDict, total=False):
     it, or, with an `ordering_key`, those of the same key only. `allowed_networks` are local
     networks (`10.1.0.0/16`) that this endpoint may be in, beside those of the setting with that
     name: never take them from a customer.
+
+    `ca` are certificates (PEM) that the endpoint's must be signed by, instead of the system's
+    authorities. `client_certificate` (PEM, the issuers after it) and `client_key` (PEM, not
+    encrypted) are shown to it. `oauth2` has `token_url`, `client_id`, `client_secret`, and if need
+    be `scope`, `audience`, `auth` (`basic` or `body`), `params` and a `ca` of its own: an access
+    token is fetched, and sent with every request. `http2` offers HTTP/2. `proxy` is
+    `http://[user:password@]host:port`, `https://…` or `socks5://…`, instead of that of the setting,
+    or `direct` for none: never take it from a customer.
     """
 
     description: str
@@ -32,6 +44,12 @@ class EndpointOptions(TypedDict, total=False):
     rate_limit: float | None
     ordered: bool
     allowed_networks: Sequence[str] | None
+    ca: str | None
+    client_certificate: str | None
+    client_key: str | None
+    oauth2: Mapping[str, Any] | None
+    http2: bool
+    proxy: str | None
 
 
 KNOWN = tuple(EndpointOptions.__annotations__)
@@ -47,8 +65,9 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     check.number("timeout", given.get("timeout"), 1, MAX_TIMEOUT)
     check.number("concurrency", given.get("concurrency"), 1, MAX_CONCURRENCY)
     check.number("rate_limit", given.get("rate_limit"), MIN_RATE, MAX_RATE)
-    if not isinstance(given.get("ordered", False), bool):
-        raise InvalidInput(f"ordered: expected true or false, got {given['ordered']!r}")
+    for name in ("ordered", "http2"):
+        if not isinstance(given.get(name, False), bool):
+            raise InvalidInput(f"{name}: expected true or false, got {given[name]!r}")
     if "retry_schedule" in given:
         given["retry_schedule"] = retry.check(given["retry_schedule"])
     if "allowed_networks" in given:
@@ -56,4 +75,9 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
         if len(networks) > MAX_NETWORKS:
             raise InvalidInput(f"allowed_networks: {len(networks)}, at most {MAX_NETWORKS}")
         given["allowed_networks"] = tuple(map(str, networks))
+    check_pem(given.get("ca"), given.get("client_certificate"), given.get("client_key"))
+    if "oauth2" in given:
+        given["oauth2"] = OAuth2.of(given["oauth2"]).stored()
+    if given.get("proxy", DIRECT) != DIRECT:
+        parse_proxy(given["proxy"])
     return given

@@ -9,16 +9,28 @@ import orjson
 from hookline._domain.breaker import Circuit, CircuitState, Health, judge
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import DEFAULT_CONCURRENCY, Endpoint, SigningSecret, Target
+from hookline._domain.options import SENSITIVE
 from hookline._ports import Settlement
 from hookline._storage.schema import HELD
 
 SUCCESS = DeliveryState.SUCCEEDED
+EXTRA = (
+    "allowed_networks",
+    "ca",
+    "client_certificate",
+    "client_key",
+    "oauth2",
+    "http2",
+    "proxy",
+)
+"""Options that have no column of their own."""
 
 
 def target(row: Mapping[str, Any], keys: Sequence[tuple[bytes, str, int | None]]) -> Target:
     """Return what sending needs from an endpoint's row and its secrets, newest first."""
     key = bytes(row["id"])
     schedule = row["retry_schedule"]
+    options = options_of(json.loads(row["options"]))
     disabled = row["disabled_at"] is not None
     return Target(
         key=key,
@@ -31,14 +43,29 @@ def target(row: Mapping[str, Any], keys: Sequence[tuple[bytes, str, int | None]]
         concurrency=row["concurrency"] or DEFAULT_CONCURRENCY,
         rate_limit=row["rate_limit"],
         ordered=bool(row["ordered"]),
-        allowed_networks=tuple(json.loads(row["options"]).get("allowed_networks", ())),
         disabled_reason=(row["disabled_reason"] or "disabled") if disabled else None,
+        **options,
     )
 
 
 def extras(declared: Endpoint) -> dict[str, Any]:
-    """Return the options of an endpoint that have no column of their own."""
-    return {"allowed_networks": declared.allowed_networks} if declared.allowed_networks else {}
+    """Return the options of an endpoint that have no column of their own.
+
+    Those that hold secrets are together in `credentials`.
+    """
+    given = {name: getattr(declared, name) for name in EXTRA}
+    plain = {name: value for name, value in given.items() if value and name not in SENSITIVE}
+    sensitive = {name: given[name] for name in sorted(SENSITIVE) if given[name]}
+    return {**plain, "credentials": sensitive} if sensitive else plain
+
+
+def options_of(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those options as Endpoint and Target have them."""
+    found = {name: extra[name] for name in EXTRA if name in extra}
+    found |= extra.get("credentials", {})
+    if "allowed_networks" in found:
+        found["allowed_networks"] = tuple(found["allowed_networks"])
+    return found
 
 
 def circuit(row: Sequence[Any]) -> Circuit:

@@ -23,7 +23,7 @@ from hookline._ports import NewMessage
 from hookline._storage import doctor, migrate, replay
 from hookline._storage.jobs import SqlJobs
 from hookline._storage.postgresql import partitions
-from hookline._storage.rows import extras
+from hookline._storage.rows import extras, options_of
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
@@ -728,11 +728,11 @@ def _endpoint(row: Any, secret: str | None) -> Endpoint:
         concurrency=row.concurrency,
         rate_limit=row.rate_limit,
         ordered=row.ordered,
-        allowed_networks=tuple(row.options.get("allowed_networks", ())),
         source=row.source,
         id=ids.encode(ids.ENDPOINT, row.id),
         disabled_at=_time(row.disabled_at),
         disabled_reason=row.disabled_reason,
+        **options_of(row.options),
     )
 
 
