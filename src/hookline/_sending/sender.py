@@ -73,6 +73,9 @@ _NO_WAY_IN = {_E_PROXY, pycurl.E_COULDNT_CONNECT, pycurl.E_COULDNT_RESOLVE_PROXY
 """Failures of SOCKS5 before there was a way to the receiver."""
 
 
+_IN_TLS = frozenset({pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR})
+
+
 class _Lent(socket.socket):
     """A socket that is closed as soon as libcurl has its own descriptor of it."""
 
@@ -692,7 +695,9 @@ def _judge_status(status: int | None) -> Failure | None:
 def _failure(error: int, message: str, *, connected: bool) -> tuple[Failure, str]:
     if error == pycurl.E_OPERATION_TIMEDOUT:
         return (Failure.TIMEOUT if connected else Failure.CONNECT_TIMEOUT), ""
-    if error == pycurl.E_RECV_ERROR and not message.startswith("Recv failure"):
+    if error in _IN_TLS and " alert " in message:
+        error = pycurl.E_SSL_CONNECT_ERROR  # TLS 1.3 tells of a refused client after the handshake
+    elif error == pycurl.E_RECV_ERROR and not message.startswith("Recv failure"):
         error = pycurl.E_FTP_WEIRD_SERVER_REPLY  # libcurl's word for what it cannot parse
     printable = "".join(c if c.isprintable() else "?" for c in message)
     return _FAILURES.get(error, Failure.OTHER), printable[:200]
