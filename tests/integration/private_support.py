@@ -321,7 +321,7 @@ class Socks(Proxy):
 
 
 class TokenEndpoint(Server):
-    """Hands out `token-1`, `token-2`, …, or the scripted `answers`; `forms` is what it was asked."""
+    """Hands out `token-1`, `token-2`, …, or the scripted `answers`; `forms` is what was asked."""
 
     def __init__(self, *, lifetime=3600, **options):
         self.lifetime = lifetime
@@ -413,4 +413,3 @@ class Http2Receiver(Server):
 
     def url(self, host=NAME):
         return f"https://{host}:{self.port}/hook"
-

@@ -69,8 +69,15 @@ _FAILURES = {
 }
 
 
-_NO_WAY_IN = {_E_PROXY, pycurl.E_COULDNT_CONNECT, pycurl.E_COULDNT_RESOLVE_PROXY}
-"""Failures of SOCKS5 before there was a way to the receiver."""
+_NO_WAY_IN = frozenset(
+    {
+        _E_PROXY,
+        pycurl.E_COULDNT_CONNECT,
+        pycurl.E_COULDNT_RESOLVE_HOST,
+        pycurl.E_COULDNT_RESOLVE_PROXY,
+    }
+)
+"""Failures before there was a way to the receiver."""
 
 
 _IN_TLS = frozenset({pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR})
@@ -207,13 +214,19 @@ class Handle:
         if len(self._headers) < MAX_HEADERS and self._header_bytes <= MAX_HEADER_BYTES:
             self._headers.append(line)
 
-    def _tunnelled(self, error: int) -> bool:
-        """Return whether a failure happened behind the proxy, with the way to the receiver open."""
-        if self.curl.getinfo(pycurl.NUM_CONNECTS) == 0 and error != pycurl.E_COULDNT_CONNECT:
-            return True  # a kept connection, through the proxy long ago
+    def _blamed(self, failure: Failure, error: int, message: str) -> Failure:
+        """Return whose failure it was: the proxy's, before it opened the way to the receiver."""
+        info = self.curl.getinfo
+        if info(pycurl.NUM_CONNECTS) == 0 and error not in _NO_WAY_IN:
+            return failure  # on a kept connection, through the proxy long ago
         if self._proxied is not None and self._proxied.socks:
-            return error not in _NO_WAY_IN
-        return int(self.curl.getinfo(pycurl.HTTP_CONNECTCODE)) // 100 == 2  # noqa: PLR2004
+            if error in _NO_WAY_IN:
+                return Failure.PROXY
+            # With the proxy, or in the TLS handshake behind it: libcurl does not tell.
+            early = failure is Failure.TIMEOUT and info(pycurl.REQUEST_SIZE) == 0
+            return Failure.CONNECT_TIMEOUT if early else failure
+        opened = int(info(pycurl.HTTP_CONNECTCODE)) // 100 == 2  # noqa: PLR2004
+        return failure if opened and not message.startswith("CONNECT ") else Failure.PROXY
 
     def outcome(self, error: int = 0, message: str = "") -> Outcome:
         """Return what came back."""
@@ -233,12 +246,16 @@ class Handle:
             failure, detail = Failure.BLOCKED, self._refused
         elif error and not self.cut:
             failure, detail = _failure(error, message, connected=timings.connect > 0)
-            if self._proxied is not None and not self._tunnelled(error):
+            if self._proxied is not None:
+                failure = self._blamed(failure, error, message)
+            if failure is Failure.PROXY:
                 # Whatever the proxy said, it is not the receiver that said it.
-                words = detail or "it opened no way within the timeout"
-                timings = timings._replace(tls=0, first_byte=0)
-                peer = info(pycurl.PRIMARY_IP) or ""
-                return Outcome(failure=Failure.PROXY, detail=words, timings=timings, peer=peer)
+                return Outcome(
+                    failure=failure,
+                    detail=detail or "it opened no way to the receiver within the timeout",
+                    timings=timings._replace(tls=0, first_byte=0),
+                    peer=info(pycurl.PRIMARY_IP) or "",
+                )
         elif not self._whole:  # libcurl takes a head without its end for an answer
             failure, detail = Failure.RESET, "the answer ended inside its headers"
         return Outcome(
@@ -649,13 +666,11 @@ def _assume(curl: pycurl.Curl, identity: Identity) -> None:
 
 def _use_proxy(curl: pycurl.Curl, proxy: Proxy) -> None:
     """Go through a proxy, by a tunnel always: it sees an address and a port, no request."""
-    curl.setopt(pycurl.PROXY, str(proxy))
+    by_name = proxy.socks and proxy.resolves
+    curl.setopt(pycurl.PROXY, str(proxy).replace("socks5:", "socks5h:") if by_name else str(proxy))
     curl.setopt(pycurl.NOPROXY, "")
     curl.setopt(pycurl.HTTPPROXYTUNNEL, 1)
     curl.setopt(_SUPPRESS_CONNECT_HEADERS, 1)
-    if proxy.socks:
-        by_name = pycurl.PROXYTYPE_SOCKS5_HOSTNAME
-        curl.setopt(pycurl.PROXYTYPE, by_name if proxy.resolves else pycurl.PROXYTYPE_SOCKS5)
     if proxy.user:
         curl.setopt(pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC)
         curl.setopt(pycurl.PROXYUSERNAME, proxy.user)
