@@ -764,7 +764,8 @@ class Webhooks:
         """
         hosts = probe_hosts if probe else None
         async with self._beside() as store:
-            return await doctor.examine(store, self.settings, self._clock.now, hosts)
+            terms = certificates.terms
+            return await doctor.examine(store, self.settings, self._clock.now, hosts, terms)
 
     @asynccontextmanager
     async def _beside(self) -> AsyncIterator[Store]:

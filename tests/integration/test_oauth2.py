@@ -102,6 +102,7 @@ async def test_a_401_drops_the_token(make_webhooks, receiver, tokens):
 
 async def test_many_401s_drop_one_token(make_webhooks, receiver, tokens):
     """Those that flew with the old token do not drop the new one."""
+
     def old_is_over(received):
         return 401 if received.headers["Authorization"] == "Bearer token-1" else 200
 

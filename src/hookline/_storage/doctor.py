@@ -14,6 +14,7 @@ from hookline._domain.breaker import Circuit, CircuitState
 from hookline._domain.checks_delivery import PATIENCE
 from hookline._domain.vitals import EndpointSigns, Pulse, Schema, Vitals
 from hookline._storage import migrate
+from hookline._storage.rows import options_of
 from hookline._storage.schema import (
     HELD,
     circuit,
@@ -29,6 +30,9 @@ REACH = 5.0
 """Seconds until a database that does not answer counts as unreachable."""
 MOST_LATE, MOST_STUCK = 100, 10_000
 """Endpoints, and deliveries of each, that are looked at for leases nobody took again."""
+
+SIGNS = frozenset({"allowed_networks", "ca", "client_certificate", "proxy"})
+"""Options the doctor looks at."""
 
 Now = Callable[[], int]
 
@@ -161,7 +165,7 @@ def _endpoints(connection: sa.Connection, now: int) -> list[EndpointSigns]:
     signed = set(connection.execute(sa.select(endpoint_secret.c.endpoint_id)).scalars())
     found = []
     for row in connection.execute(sa.select(endpoint).order_by(endpoint.c.id)):
-        queue = queues.get(row.id)
+        queue, options = queues.get(row.id), options_of(row.options)
         found.append(
             EndpointSigns(
                 id=ids.encode(ids.ENDPOINT, row.id),
@@ -174,7 +178,7 @@ def _endpoints(connection: sa.Connection, now: int) -> list[EndpointSigns]:
                 oldest_due=queue.oldest_due if queue and queue.due else None,
                 held=queue.held if queue else 0,
                 stuck=stuck.get(row.id, 0),
-                allowed_networks=tuple(row.options.get("allowed_networks", ())),
+                **{name: value for name, value in options.items() if name in SIGNS},
             )
         )
     return found
