@@ -284,9 +284,9 @@ class _Flight:
 class _Pool:
     """libcurl's connections of one identity, and the handles that use them.
 
-    libcurl compares what a connection was made with before it lends it out, but not everything (not
-    the user of an HTTP proxy). Here nothing of one identity is within the reach of another: not a
-    connection, a TLS session, or a handle.
+    libcurl compares what a connection was made with before it lends it out; what it compares differs
+    from version to version, and was too little at times (CVE-2022-27782). Here nothing of one
+    identity is within the reach of another: not a connection, a TLS session, or a handle.
     """
 
     __slots__ = ("busy", "deadline", "identity", "idle", "multi", "used")
