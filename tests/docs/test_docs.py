@@ -30,6 +30,7 @@ from alembic.migration import MigrationContext
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from tests.integration.private_support import authority
 
 from hookline import Webhooks
 from hookline._domain.signature import Signer, guide_signature
@@ -225,6 +226,25 @@ def transactions(home, runner, receiver):
     engine.dispose()
 
 
+def certificates(home, runner):
+    """The PEM files the page reads."""
+    certificate, key = authority().issue("shop")
+    Path("receiver-ca.pem").write_text(authority().certificate)
+    Path("shop.pem").write_text(certificate)
+    Path("shop.key").write_text(key)
+
+
+def private(home, runner, receiver):
+    """What the page declared last is stored, and goes nowhere near the proxy of the page."""
+
+    async def send():
+        receipt = await home.webhooks.trigger("order.placed", {"id": "123"})
+        return await receipt.delivered(timeout=10)
+
+    assert [each.state for each in runner.run(send())] == ["succeeded"]
+    assert "the-password" not in repr(home.webhooks.settings)
+
+
 def rotation(home, runner, receiver):
     """The overlap was ended early: the new secret signs alone. Rotated anew, both sign."""
 
@@ -301,6 +321,7 @@ SHOWS = {
     "README.zh-CN.md": (own_tables, readme),
     "docs/tutorial/first-webhook.md": (None, tutorial),
     "docs/tutorial/first-webhook.zh-CN.md": (None, tutorial),
+    "docs/how-to/private-receivers.md": (certificates, private),
     "docs/how-to/receive.md": (None, receive),
     "docs/how-to/rotate-secrets.md": (None, rotation),
     "docs/how-to/transactions.md": (own_tables, transactions),
