@@ -103,13 +103,13 @@ def server_context(folder, certificate, key, clients=None, protocols=("http/1.1"
 class Server:
     """A listening socket; each connection is handed to `serve(connection, number)` in a thread."""
 
-    def __init__(self, tls=None, host=HERE):
+    def __init__(self, tls=None, host=HERE, port=0):
         self.tls = tls
         self.enough = threading.Event()
         self.seen = []
         self.open = []
         self.numbers = count(1)
-        self.socket = socket.create_server((host, 0), backlog=128)
+        self.socket = socket.create_server((host, port), backlog=128)
         self.port = self.socket.getsockname()[1]
         self.threads = []
         self._run(self._accept)

@@ -263,6 +263,24 @@ def test_what_is_judged_of_what_the_proxy_resolves(sender_of, start, kind, url, 
     assert proxy.connections == 0
 
 
+@BOTH
+def test_a_proxy_that_moves(stack, start, kind, monkeypatch):
+    """Its name is looked up as any other; a new address is dialled for new connections."""
+    from hookline._sending import guard
+
+    monkeypatch.setattr(guard, "FRESH", 0)
+    moves = ["127.0.0.1", "127.0.0.2"]
+    sending = Sending(lookup=lambda host: ["127.0.0.1"] if host == NAME else [moves.pop(0)])
+    stack.callback(sending.sender.stop)
+    receiver, first = start(Receiver), start(kind)
+    receiver.answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    second = start(kind, host="127.0.0.2", port=first.port)
+    given = parse_proxy(f"{kind.scheme}://proxy.example.com:{first.port}")
+    peers = [sending.send(receiver.url(), proxy=given).peer for _ in range(2)]
+    assert peers == ["127.0.0.1", "127.0.0.2"]
+    assert (len(first.asked), len(second.asked)) == (1, 1)
+
+
 # what goes wrong ----------------------------------------------------------------------------------
 
 
@@ -276,12 +294,14 @@ def check_failed(outcome, *words):
     assert "secret" not in outcome.detail
 
 
-def test_a_407(sending, start):
+def test_a_407(sending, sender_of, start):
     """A wrong password is the proxy's failure, and its headers are not the receiver's."""
     proxy, receiver = start(Proxy, user="me:right"), start(Receiver)
     given = parse_proxy(f"http://me:secret@127.0.0.1:{proxy.port}")
+    several = sender_of({NAME: ["127.0.0.1", "127.0.0.2", "127.0.0.3"]})
     check_failed(sending.send(receiver.url(), proxy=given), "407")
-    assert not receiver.seen
+    check_failed(several.send(receiver.url(), proxy=given), "407")
+    assert (len(proxy.asked), len(receiver.seen)) == (2, 0)  # not once for each address
 
 
 def test_a_wrong_password_for_socks(sending, start):

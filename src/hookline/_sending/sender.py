@@ -36,8 +36,8 @@ MAX_HEADER_BYTES = 8192
 IDLE_HANDLES = 512
 SHORT_HEAD = 512
 """Bytes of headers that are worth remembering."""
-MOST_POOLS = 64
-"""Identities whose connections are kept."""
+MOST_POOLS = 32
+"""Identities whose connections are kept. Each costs two descriptors beside them."""
 POOL_IDLE = 120.0
 """Seconds an identity's connections are kept without being used."""
 
@@ -160,7 +160,7 @@ class Handle:
             self.way, self._dialled = way, flight.address
         if request.limit is not None:
             self._room = request.limit
-        if flight.through is not self._through:
+        if flight.through != self._through:
             self._proxy(flight.through)
         timeouts = request.connect_timeout_ms, max(1, request.timeout_ms - flight.spent_ms)
         if timeouts != self._timeouts:
@@ -278,21 +278,21 @@ class _Flight:
     address: int = 0
     spent_ms: int = 0
     lookup_us: int = 0
+    way: Way | None = None  # found while the proxy is looked for
     through: tuple[str, ...] = ()  # the proxy's addresses
 
 
 class _Pool:
     """libcurl's connections of one identity, and the handles that use them.
 
-    libcurl compares what a connection was made with before it lends it out; what it compares differs
-    from version to version, and was too little at times (CVE-2022-27782). Here nothing of one
+    libcurl compares what a connection was made with before it lends it out; what it compares is
+    not the same in every version, and was too little at times (CVE-2022-27782). Here nothing of one
     identity is within the reach of another: not a connection, a TLS session, or a handle.
     """
 
-    __slots__ = ("busy", "deadline", "identity", "idle", "multi", "used")
+    __slots__ = ("busy", "deadline", "idle", "multi", "used")
 
-    def __init__(self, identity: Identity | None, on_socket: Callable[..., None]) -> None:
-        self.identity = identity
+    def __init__(self, on_socket: Callable[..., None]) -> None:
         self.idle: list[Handle] = []
         self.busy: dict[pycurl.Curl, Handle] = {}
         self.deadline: float | None = None
@@ -406,7 +406,7 @@ class _Loop:
         self._wake_fd = wake_fd
         self._poller = new_poller()
         self._poller.watch(wake_fd, read=True, write=False)
-        self._plain = _Pool(None, self._on_socket)
+        self._plain = _Pool(self._on_socket)
         self._special: dict[Identity, _Pool] = {}  # the one used last at the end
         self._owners: dict[int, _Pool] = {}  # of sockets that are not the plain pool's
 
@@ -429,7 +429,7 @@ class _Loop:
         pool, now = self._special.pop(identity, None), time.monotonic()
         if pool is None:
             self._drop_idle(now)
-            made = _Pool(identity, lambda *told: self._on_socket_of(made, *told))
+            made = _Pool(lambda *told: self._on_socket_of(made, *told))
             pool = made
         pool.used = now
         self._special[identity] = pool
@@ -489,7 +489,7 @@ class _Loop:
             for flight in self._waiting.pop(host, ()):
                 waited = now - flight.began
                 flight.lookup_us, flight.spent_ms = _microseconds(waited), int(waited * 1000)
-                self._begin(flight, failed, awaited=True)
+                self._begin(flight, failed, awaited=host)
         for host, flights in list(self._waiting.items()):
             late = [flight for flight in flights if _patience(flight) <= now]
             failed += [(flight.request.tag, _not_resolved(host, flight)) for flight in late]
@@ -500,41 +500,47 @@ class _Loop:
         return failed
 
     def _begin(
-        self, flight: _Flight, failed: list[tuple[Any, Outcome]], *, awaited: bool = False
+        self, flight: _Flight, failed: list[tuple[Any, Outcome]], awaited: str | None = None
     ) -> None:
-        """Start a request if the guard knows a way for it."""
+        """Start a request if the guard knows a way for it.
+
+        `awaited` is the name it waited for, whose answer it takes however old that is.
+        """
         request = flight.request
         proxy = request.identity.proxy if request.identity is not None else None
         way: Way | Verdict | Unresolved | None
-        if proxy is not None and proxy.resolves:
+        if flight.way is not None:
+            way = flight.way
+        elif proxy is not None and proxy.resolves:
             way = self._guard.delegated(request.url, request.policy)
         else:
-            way = self._guard.way(request.url, request.policy, awaited=awaited)
+            found = awaited is not None
+            way = self._guard.way(request.url, request.policy, awaited=found)
         if way is None:
             self._waiting.setdefault(request.url.host, []).append(flight)
         elif not isinstance(way, Way):
             failed.append((request.tag, _no_way(way, flight)))
-        elif proxy is None or self._find_proxy(flight, proxy, failed, awaited=awaited):
+        elif proxy is None or self._find_proxy(flight, proxy, failed, awaited):
             self._fly(flight, way, failed)
+        else:
+            flight.way = way
 
     def _find_proxy(
         self,
         flight: _Flight,
         proxy: Proxy,
         failed: list[tuple[Any, Outcome]],
-        *,
-        awaited: bool,
+        awaited: str | None,
     ) -> bool:
         """Return whether it is known where the proxy is; see to it that it will be, or fail."""
-        found = self._guard.addresses(proxy.host, awaited=awaited)
-        if isinstance(found, tuple) and not isinstance(found, Unresolved):
-            flight.through = found
-            return True
-        if found is None:
+        found = self._guard.addresses(proxy.host, awaited=awaited == proxy.host)
+        if isinstance(found, Unresolved):
+            failed.append((flight.request.tag, _no_proxy(found.reason, flight)))
+        elif found is None:
             self._waiting.setdefault(proxy.host, []).append(flight)
         else:
-            failed.append((flight.request.tag, _no_proxy(found.reason, flight)))
-        return False
+            flight.through = found
+        return bool(flight.through)
 
     def _fly(self, flight: _Flight, way: Way, failed: list[tuple[Any, Outcome]]) -> None:
         identity = flight.request.identity
@@ -579,7 +585,11 @@ class _Loop:
             curl.close()
         if outcome.failure in _NOBODY_THERE:
             again = outcome.failure is not Failure.CONNECT_TIMEOUT
-            if again and flight.address + 1 < len(way.addresses):
+            if (
+                again
+                and not outcome.detail.endswith(_REFUSED_US)
+                and flight.address + 1 < len(way.addresses)
+            ):
                 # Nobody there: the next address, as browsers do (a host without IPv6, mostly).
                 flight.address += 1
                 flight.spent_ms = outcome.timings.total // 1000
@@ -603,6 +613,8 @@ class _Loop:
         self._poller.close()
 
 
+_REFUSED_US = "response 407"
+"""How libcurl's words end when a proxy wants another password, whatever the address."""
 _NOBODY_THERE = frozenset({Failure.CONNECT, Failure.CONNECT_TIMEOUT, Failure.PROXY})
 
 
