@@ -79,6 +79,8 @@ def _default(value: Any) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
         return f"`{','.join(f'{each:g}' for each in value)}`" if value else "none"
+    if isinstance(value, str) and not value:
+        return "none"
     return f"`{value:,}`" if isinstance(value, int) else f"`{value}`"
 
 

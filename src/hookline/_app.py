@@ -45,8 +45,9 @@ from hookline._engine.service import Home
 from hookline._observe.events import EventObserver, Listener, Observers
 from hookline._observe.logs import LogObserver
 from hookline._ports import Clock, NewMessage, Observer, Reencrypted, Store
+from hookline._sending import certificates
 from hookline._sending.probe import probe as probe_hosts
-from hookline._sending.sender import CurlSender
+from hookline._sending.sender import CurlSender, unsupported
 from hookline._settings import Settings
 from hookline._storage.database import open_database, parse_url
 from hookline._storage.store import LEFT_FILE
@@ -55,6 +56,7 @@ from hookline.errors import (
     BlockedDestination,
     EndpointDisabled,
     EndpointNotFound,
+    InvalidHeader,
     InvalidInput,
     InvalidSettings,
     InvalidUrl,
@@ -160,14 +162,45 @@ class Webhooks:
         signatures = given.get("signatures")
         secret = None if secret is None else check_secret(secret)
         forms.check(signatures, secret)
-        return Endpoint(
-            url=self._allowed(url, given.get("allowed_networks", ())),
+        networks = given.get("allowed_networks", ())
+        declared = Endpoint(
+            url=self._allowed(url, networks),
             events=self._catalogue.subscriptions(events),
             secret=secret,
             headers=header_policy.check(headers or {}, forms.reserved(signatures)),
             source=source,
             **given,
         )
+        self._check_identity(declared)
+        return declared
+
+    def _check_identity(self, declared: Endpoint) -> None:
+        """Check by whom, as whom and by which way an endpoint is reached; warn of what expired."""
+        lacking = unsupported(
+            ca=declared.ca is not None,
+            certificate=declared.client_certificate is not None,
+            http2=declared.http2,
+        )
+        if lacking is not None:
+            raise InvalidInput(lacking)
+        certificates.check(declared.ca, declared.client_certificate, declared.client_key)
+        if declared.oauth2 is not None:
+            self._check_oauth2(declared, declared.oauth2)
+        for name in ("ca", "client_certificate"):
+            pem = getattr(declared, name)
+            for expired in certificates.expired(pem, datetime.now(UTC)) if pem else ():
+                log.warning("Endpoint %s: %s: %s", declared.url, name, expired)
+
+    def _check_oauth2(self, declared: Endpoint, oauth2: Mapping[str, Any]) -> None:
+        try:
+            self._allowed(oauth2["token_url"], declared.allowed_networks)
+        except BlockedDestination as error:
+            raise BlockedDestination(f"oauth2.token_{error}", error.verdict) from None
+        certificates.check(oauth2.get("ca"), None, None, name="oauth2.ca")
+        if any(name.lower() == "authorization" for name in declared.headers):
+            raise InvalidHeader(
+                "header 'Authorization': is set by oauth2; leave out one of the two"
+            )
 
     def _allowed(self, text: str, networks: Iterable[str]) -> str:
         """Return the normalised URL; raise InvalidUrl, or BlockedDestination when it may not be."""
@@ -791,7 +824,8 @@ class Webhooks:
         """
         hosts = probe_hosts if probe else None
         async with self._beside() as store:
-            return await doctor.examine(store, self.settings, self._clock.now, hosts)
+            terms = certificates.terms
+            return await doctor.examine(store, self.settings, self._clock.now, hosts, terms)
 
     @asynccontextmanager
     async def _beside(self) -> AsyncIterator[Store]:

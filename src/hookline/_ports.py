@@ -14,6 +14,7 @@ from hookline._domain.api_key import ApiKey
 from hookline._domain.breaker import Circuit, Health
 from hookline._domain.delivery import Attempt, Decision, DeliveryStatus, Outcome
 from hookline._domain.endpoint import Endpoint, Target
+from hookline._domain.identity import Identity
 from hookline._domain.replay import Job, Selection
 from hookline._domain.url import Url
 from hookline._domain.vitals import Pulse, Vitals
@@ -376,7 +377,8 @@ class Jobs(Protocol):
 class Request:
     """One HTTP POST, ready to send. `tag` comes back with the outcome; times in milliseconds.
 
-    `policy` says where it may go.
+    `policy` says where it may go, `identity` how it is reached. `limit` are the bytes of the answer
+    that are read, where it is not the sender's.
     """
 
     tag: Any
@@ -386,6 +388,8 @@ class Request:
     body: bytes
     connect_timeout_ms: int
     timeout_ms: int
+    identity: Identity | None = None
+    limit: int | None = None
 
 
 Results = Sequence[tuple[Any, Outcome]]

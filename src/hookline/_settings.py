@@ -11,6 +11,7 @@ from typing import Any
 from hookline._domain import retry
 from hookline._domain.address import Policy, parse_networks
 from hookline._domain.encryption import parse_keys
+from hookline._domain.identity import Proxying, parse_proxy
 from hookline.errors import InvalidInput, InvalidSettings
 
 PREFIX = "HOOKLINE_"
@@ -83,6 +84,12 @@ class Settings:
         (), "local networks, such as 10.1.0.0/16, that webhooks may be sent into"
     )
     nat64: bool = _setting(False, "this machine reaches IPv4 through NAT64 (64:ff9b::/96)")
+    proxy: str = _setting(
+        "", "forward proxy: `http://`, `https://` or `socks5://[user:password@]host:port`"
+    )
+    proxy_resolves: bool = _setting(
+        False, "names are resolved by the proxy, which has to keep them out of local networks then"
+    )
     stop_timeout: float = _setting(30.0, "seconds stop() waits for requests in flight", 0, 300)
 
     def __post_init__(self) -> None:
@@ -92,7 +99,8 @@ class Settings:
 
     def __repr__(self) -> str:
         shown = {f.name: repr(getattr(self, f.name)) for f in fields(self)}
-        shown["database"] = repr(masked(self.database))
+        for name in ("database", "proxy"):
+            shown[name] = repr(masked(getattr(self, name)))
         for f in fields(self):
             if f.metadata["secret"] and getattr(self, f.name):
                 shown[f.name] = "'***'"
@@ -106,6 +114,12 @@ class Settings:
             http=self.allow_http,
             nat64=self.nat64,
         )
+
+    def proxying(self) -> Proxying:
+        """Return the proxy that webhooks go through, unless an endpoint has its own."""
+        resolves = self.proxy_resolves
+        proxy = parse_proxy(self.proxy, resolves=resolves) if self.proxy else None
+        return Proxying(proxy, resolves)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> "Settings":
@@ -131,7 +145,7 @@ class Settings:
 
 
 def masked(url: str) -> str:
-    """Return a database URL without its password."""
+    """Return a URL without its password."""
     return _PASSWORD.sub(r"\1***@", url)
 
 
@@ -159,7 +173,7 @@ def _convert(f: Any, name: str, value: Any, source: str) -> Any:
         converted = _CONVERTERS[kind](value)
     except (TypeError, ValueError, OverflowError):
         expected = _WORDS[kind]
-        shown = f"{name}={'***' if f.metadata['secret'] else repr(value)}"
+        shown = f"{name}={'***' if f.metadata['secret'] else masked(repr(value))}"
         raise InvalidSettings(f"{source}: {shown} is not {expected}") from None
     try:
         _check(f, converted)
@@ -233,4 +247,5 @@ _CHECKS: dict[str, Any] = {
     "retry_schedule": retry.check,
     "allowed_networks": parse_networks,
     "encryption_key": parse_keys,
+    "proxy": lambda text: parse_proxy(text) if text else None,
 }

@@ -19,7 +19,7 @@ class Declaration:
     events: list[str]
     secret: str | None = field(default=None, repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def read(path: Path) -> list[Declaration] | None:
@@ -78,10 +78,14 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
 _SHAPES: dict[str, tuple[str, Any]] = {
     "url": ("text", lambda v: isinstance(v, str)),
     "events": ("a list of event types", _is_texts),
-    "secret": ("text", lambda v: v is None or isinstance(v, str)),
+    "secret": ("text", _is_text_or_none),
     "headers": (
         "an object of texts",
         lambda v: isinstance(v, dict) and all(isinstance(item, str) for item in v.values()),
@@ -100,6 +104,12 @@ _SHAPES: dict[str, tuple[str, Any]] = {
     "rate_limit": ("a number per second", lambda v: v is None or _is_number(v)),
     "allowed_networks": ("a list of networks", lambda v: v is None or _is_texts(v)),
     "signatures": ("a list of signature forms", lambda v: v is None or _is_texts(v)),
+    "ca": ("text", _is_text_or_none),
+    "client_certificate": ("text", _is_text_or_none),
+    "client_key": ("text", _is_text_or_none),
+    "oauth2": ("an object", lambda v: v is None or isinstance(v, dict)),
+    "http2": ("true or false", lambda v: isinstance(v, bool)),
+    "proxy": ("text", _is_text_or_none),
 }
 
 

@@ -12,8 +12,9 @@ from hookline.errors import SecretsLocked
 
 A, B = (key_text(bytes([n]) * 32) for n in (1, 2))
 NAME_A, NAME_B = (key.id for key in parse_keys([A, B]))
-SECRET, TOKEN = "planted-s3cret", "planted-t0ken"
-DECLARED = {"secret": SECRET, "headers": {"X-Token": TOKEN}}
+SECRET, TOKEN, PASSWORD = "planted-s3cret", "planted-t0ken", "planted-passw0rd"
+PROXY = f"http://me:{PASSWORD}@proxy.example:3128"
+DECLARED = {"secret": SECRET, "headers": {"X-Token": TOKEN}, "proxy": PROXY}
 
 
 @asynccontextmanager
@@ -47,10 +48,13 @@ async def test_nothing_readable_is_stored(database):
         await b.declare("a", **DECLARED)
         assert SECRET not in await stored(database)
         assert TOKEN not in await stored(database)
+        assert PASSWORD not in await stored(database)
         target = await leased(b)
         assert [s.text for s in target.secrets] == [SECRET]
         assert target.header_lines == (f"X-Token: {TOKEN}",)
+        assert target.proxy == PROXY
         [seen] = await b.endpoints()
+        assert seen.proxy == PROXY
         assert (seen.secret, dict(seen.headers), seen.locked) == (SECRET, DECLARED["headers"], None)
 
 
@@ -91,8 +95,8 @@ async def test_what_was_stored_open_stays_readable(database):
         assert [s.text for s in (await leased(b)).secrets] == [SECRET]
         told = []
         done = await b.store.reencrypt(lambda *n: told.append(n), decrypt=False)
-        assert done == (3, 0)  # secret, headers, the declaration's hash
-        assert told[-1] == (3, 3)
+        assert done == (4, 0)  # secret, headers, credentials, the declaration's hash
+        assert told[-1] == (4, 4)
         assert SECRET not in await stored(database)
         assert [s.text for s in (await leased(b)).secrets] == [SECRET]
 
@@ -105,7 +109,7 @@ async def test_a_key_is_changed(database):
             await b.declare(name, **DECLARED)
     database.change(encryption_key=(B, A))
     async with database.bench() as b:
-        assert await b.store.reencrypt(lambda *_: None, decrypt=False) == (9, 0)
+        assert await b.store.reencrypt(lambda *_: None, decrypt=False) == (12, 0)
         assert await b.store.reencrypt(lambda *_: None, decrypt=False) == (0, 0)
     database.change(encryption_key=(B,))
     async with database.bench() as b:
@@ -113,7 +117,7 @@ async def test_a_key_is_changed(database):
         await b.publish()
         assert [[s.text for s in t.secrets] for t in await targets(b)] == [[SECRET]] * 3
         signs = await b.store.vitals(lambda: b.now)
-        assert dict(signs.secrets) == {NAME_B: 6}
+        assert dict(signs.secrets) == {NAME_B: 9}
 
 
 async def test_encryption_is_undone(database):
@@ -121,7 +125,7 @@ async def test_encryption_is_undone(database):
     database.change(encryption_key=(A,))
     async with database.bench() as b:
         await b.declare("a", **DECLARED)
-        assert await b.store.reencrypt(lambda *_: None, decrypt=True) == (3, 0)
+        assert await b.store.reencrypt(lambda *_: None, decrypt=True) == (4, 0)
     database.change(encryption_key=())
     async with database.bench() as b:
         target = await leased(b)
@@ -187,7 +191,7 @@ async def test_many_rows_are_sealed_in_batches(database, monkeypatch):
     async with database.bench() as b:
         told = []
         done = await b.store.reencrypt(lambda *n: told.append(n), decrypt=False)
-        assert done == (21, 0)
+        assert done == (28, 0)
         assert told == sorted(told)
-        assert told[-1] == (21, 21)
-        assert dict((await b.store.vitals(lambda: b.now)).secrets) == {NAME_A: 14}
+        assert told[-1] == (28, 28)
+        assert dict((await b.store.vitals(lambda: b.now)).secrets) == {NAME_A: 21}

@@ -32,6 +32,7 @@ from django.core.handlers.asgi import ASGIHandler
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from tests.integration.private_support import authority
 from tests.receivers import servers
 from tools import npm
 
@@ -227,6 +228,25 @@ def transactions(home, runner, receiver):
         assert "remove_table" in {change[0] for change in proposed()}
         assert proposed(include_name=home.include_name) == []
     engine.dispose()
+
+
+def certificates(home, runner):
+    """The PEM files the page reads."""
+    certificate, key = authority().issue("shop")
+    Path("receiver-ca.pem").write_text(authority().certificate)
+    Path("shop.pem").write_text(certificate)
+    Path("shop.key").write_text(key)
+
+
+def private(home, runner, receiver):
+    """What the page declared last is stored, and goes nowhere near the proxy of the page."""
+
+    async def send():
+        receipt = await home.webhooks.trigger("order.placed", {"id": "123"})
+        return await receipt.delivered(timeout=10)
+
+    assert [each.state for each in runner.run(send())] == ["succeeded"]
+    assert "the-password" not in repr(home.webhooks.settings)
 
 
 def rotation(home, runner, receiver):
@@ -440,6 +460,7 @@ SHOWS = {
     "docs/tutorial/first-webhook.md": (None, tutorial),
     "docs/tutorial/first-webhook.zh-CN.md": (None, tutorial),
     DEBUG: (None, debug),
+    "docs/how-to/private-receivers.md": (certificates, private),
     RECEIVE: (None, receive),
     "docs/how-to/rotate-secrets.md": (None, rotation),
     "docs/how-to/sign.md": (None, sign),

@@ -3,6 +3,7 @@
 from queue import Empty, Queue
 
 from hookline._domain.address import Policy
+from hookline._domain.identity import Identity
 from hookline._domain.url import Url, parse
 from hookline._ports import Request
 from hookline._sending.sender import CurlSender
@@ -23,17 +24,29 @@ class Sending:
             self.outcomes.put((tag, outcome))
 
     def start(
-        self, url, body=b'{"event":"a.b"}', *, tag="tag", policy=HERE, connect=2.0, total=5.0
+        self,
+        url,
+        body=b'{"event":"a.b"}',
+        *,
+        tag="tag",
+        policy=HERE,
+        connect=2.0,
+        total=5.0,
+        headers=(),
+        limit=None,
+        **identity,
     ):
-        """Start a request."""
+        """Start a request; what is not named here is part of its identity."""
         request = Request(
             tag=tag,
             url=url if isinstance(url, Url) else parse(url),
             policy=policy,
-            header_lines=["Content-Type: application/json", "Expect:"],
+            header_lines=["Content-Type: application/json", "Expect:", *headers],
             body=body,
             connect_timeout_ms=int(connect * 1000),
             timeout_ms=int(total * 1000),
+            identity=Identity.of(**identity),
+            limit=limit,
         )
         self.sender.send([request])
 

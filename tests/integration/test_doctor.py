@@ -34,6 +34,7 @@ from hookline._domain.vitals import (
     Vitals,
     WorkerSigns,
 )
+from hookline._sending.certificates import terms
 from hookline._sending.probe import probe
 from hookline._storage.postgresql import queue as postgresql_queue
 from hookline._storage.schema import HELD
@@ -534,7 +535,7 @@ def test_backlog_advice():
 def test_what_waits_on_purpose(signs, waits):
     """Deliveries of disabled endpoints, and behind circuits and Retry-After, are no backlog."""
     late = endpoint(due=1, oldest_due=NOW - 2 * HOUR, stuck=1, **signs)
-    found = bad(checks_delivery.delivery(vitals(late), HERE, ()))
+    found = bad(checks_delivery.delivery(vitals(late), HERE, terms, ()))
     assert ("backlog" not in found, "leases" not in found) == (waits, waits)
 
 
@@ -662,7 +663,7 @@ async def test_probing_hosts(receiver):
         closed.close()
         urls = [receiver.url, receiver.base + "/other", "http://nowhere.invalid/"]
         urls += [f"http://127.0.0.1:{port}/" for port in ports]
-        found = await probe([(url, HERE) for url in urls], deadline=0.5)
+        found = await probe([(url, HERE, None) for url in urls], deadline=0.5)
         for each in fill:
             each.close()
     assert found == {
@@ -681,10 +682,10 @@ async def test_probing_a_certificate():
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        [reason] = (await probe([(f"https://127.0.0.1:{port}/", HERE)])).values()
+        [reason] = (await probe([(f"https://127.0.0.1:{port}/", HERE, None)])).values()
     assert reason.startswith("the certificate is refused: ")
     with Receiver() as plain:
-        [reason] = (await probe([(plain.base.replace("http:", "https:"), HERE)])).values()
+        [reason] = (await probe([(plain.base.replace("http:", "https:"), HERE, None)])).values()
     assert reason.startswith("TLS failed: ")
 
 

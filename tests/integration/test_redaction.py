@@ -279,3 +279,27 @@ def test_settings_show_no_secret():
     assert leaks(told(caught.value)) == []
     assert leaks(repr(parse_url(url))) == []
     assert leaks(repr(Webhooks(settings=settings))) == []
+
+
+def test_credentials_of_an_endpoint_show_nowhere(database_file, make_webhooks, said):
+    """The OAuth2 secret and the proxy's password: in no `repr`, log, finding, or byte of the file."""
+    webhooks = make_webhooks(deliver=False, encryption_key=KEYS, development=True)
+    declared = webhooks.register(
+        "https://example.com/",
+        ["*"],
+        oauth2={
+            "token_url": "https://example.com/token",
+            "client_id": "me",
+            "client_secret": PLANTED["signing secret"],
+        },
+        proxy=f"http://me:{PLANTED['database password']}@127.0.0.1:3128",
+    )
+    webhooks.init()
+    [stored] = asyncio.run(webhooks.endpoints())
+    assert stored.oauth2["client_secret"] == PLANTED["signing secret"]
+    findings = asyncio.run(webhooks.diagnose())
+    webhooks.close()
+    content = b"".join(p.read_bytes() for p in Path(database_file).parent.iterdir() if p.is_file())
+    shown = repr([declared, stored, findings, said]) + content.decode("latin-1")
+    assert "example.com" in shown
+    assert leaks(shown) == []

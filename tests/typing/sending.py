@@ -91,6 +91,12 @@ def declaring() -> None:
         timeout=10,
         concurrency=5,
         rate_limit=0.5,
+        ca="-----BEGIN CERTIFICATE-----",
+        client_certificate="-----BEGIN CERTIFICATE-----",
+        client_key="-----BEGIN PRIVATE KEY-----",
+        oauth2={"token_url": "https://example.com/", "client_id": "a", "client_secret": "b"},
+        http2=True,
+        proxy="socks5://proxy:1080",
     )
     register_webhook("https://example.com/", [7])  # type: ignore[list-item]
     register_webhook("https://example.com/", ["*"], b"secret")  # type: ignore[arg-type]

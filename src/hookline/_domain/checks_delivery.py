@@ -1,6 +1,7 @@
 """Judging how deliveries get on: workers, what waits, and the endpoints."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 from hookline._domain.address import Policy, Verdict, judge_url
 from hookline._domain.breaker import DISABLE_AFTER, WARN_AFTER, CircuitState
@@ -15,11 +16,17 @@ PATIENCE = 60_000
 BEHIND = 5 * 60_000
 FAR_BEHIND = 60 * 60_000
 """Milliseconds the oldest due delivery waited: a warning, a problem."""
+SOON = 30 * 24 * 3_600_000
+"""Milliseconds before a certificate ends from which it is worth a word."""
+Terms = Callable[[str], Sequence[tuple[str, datetime, datetime]] | None]
+"""Returns subject, begin and end of the certificates in a PEM text; None where it cannot."""
 RECENT = 60 * 60_000
 """Milliseconds for which a worker that died is worth a word."""
 
 
-def delivery(vitals: Vitals, policy: Policy, keys: Sequence[EncryptionKey]) -> Iterator[Finding]:
+def delivery(
+    vitals: Vitals, policy: Policy, terms: Terms, keys: Sequence[EncryptionKey]
+) -> Iterator[Finding]:
     """Judge workers, backlog and endpoints."""
     waiting = [e for e in vitals.active if e.due and not e.waits(vitals.now)]
     yield workers(vitals, sum(e.due for e in waiting))
@@ -34,6 +41,7 @@ def delivery(vitals: Vitals, policy: Policy, keys: Sequence[EncryptionKey]) -> I
     yield unsigned(vitals)
     yield plain_http(vitals)
     yield blocked(vitals, policy)
+    yield certificates(vitals, terms)
 
 
 def workers(vitals: Vitals, due: int) -> Finding:
@@ -272,6 +280,40 @@ def blocked(vitals: Vitals, policy: Policy) -> Finding:
         "correct the URL, or allow the network: HOOKLINE_ALLOWED_NETWORKS, or on a developer's "
         "machine HOOKLINE_DEVELOPMENT=1",
         found,
+    )
+
+
+def certificates(vitals: Vitals, terms: Terms) -> Finding:
+    """Name the endpoints whose own certificates end soon, or have ended."""
+    stored = [
+        (each.url, name, pem)
+        for each in vitals.active
+        for name, pem in (("ca", each.ca), ("client_certificate", each.client_certificate))
+        if pem is not None
+    ]
+    if not stored:
+        return ok("certificates", "no endpoint has its own")
+    read = [(url, name, terms(pem)) for url, name, pem in stored]
+    if all(found is None for _, _, found in read):
+        return ok("certificates", "when they end cannot be read: pip install 'hookline[crypto]'")
+    now = datetime.fromtimestamp(vitals.now / 1000, UTC)
+    ending = [
+        (int((ends - now).total_seconds() * 1000), f"{url}: {name}, {subject}")
+        for url, name, found in read
+        for subject, _, ends in found or ()
+    ]
+    soon = sorted((left, what) for left, what in ending if left < SOON)
+    if not soon:
+        return ok("certificates", f"{number(len(ending), 'certificate')}, none ends within 30 days")
+    over = soon[0][0] <= 0
+    return (problem if over else warning)(
+        "certificates",
+        f"{number(len(soon), 'certificate')} ended, or ends within 30 days",
+        "register the endpoint with the new one; an authority's old and new one may stand together",
+        (
+            f"{what}: {f'ends in {span(left)}' if left > 0 else f'ended {span(-left)} ago'}"
+            for left, what in soon
+        ),
     )
 
 

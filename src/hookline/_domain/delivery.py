@@ -59,6 +59,8 @@ class Failure(StrEnum):
     RESET = "reset"
     PROTOCOL = "protocol"
     BLOCKED = "blocked_destination"
+    PROXY = "proxy"
+    OAUTH2 = "oauth2"
     OTHER = "other"
 
 
@@ -202,6 +204,8 @@ _WORDS = {
     Failure.RESET: "Connection closed by the receiver",
     Failure.PROTOCOL: "Malformed answer",
     Failure.BLOCKED: "Destination blocked",
+    Failure.PROXY: "Not let through by the proxy",
+    Failure.OAUTH2: "No access token",
     Failure.OTHER: "Transfer failed",
 }
 

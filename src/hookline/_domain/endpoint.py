@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 from hookline._domain import ed25519
 from hookline._domain.address import Policy
+from hookline._domain.identity import Identity, Proxying
+from hookline._domain.oauth2 import OAuth2
 from hookline._domain.signature import DEFAULT_FORMS, Signer, hmac_secret
 from hookline._domain.url import Url, parse
 from hookline.errors import InvalidInput, UnknownEventType
@@ -23,7 +26,7 @@ DEFAULT_CONCURRENCY = 20
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint as people see it. The secret and the headers' values are kept out of `repr`.
+    """An endpoint as people see it. Secrets, keys and the headers' values are kept out of `repr`.
 
     `id` is None for a declaration that is not stored yet. `events` holds event types, prefixes
     such as `customer.*`, or `*`. `source` says where it comes from: `code`, `file` or `api`.
@@ -42,6 +45,12 @@ class Endpoint:
     ordered: bool = False
     allowed_networks: tuple[str, ...] = ()
     signatures: tuple[str, ...] | None = None
+    ca: str | None = field(default=None, repr=False)
+    client_certificate: str | None = field(default=None, repr=False)
+    client_key: str | None = field(default=None, repr=False)
+    oauth2: Mapping[str, Any] | None = field(default=None, repr=False)
+    http2: bool = False
+    proxy: str | None = field(default=None, repr=False)
     source: str = "code"
     id: str | None = None
     disabled_at: datetime | None = None
@@ -147,6 +156,14 @@ class SigningSecret:
     expires_at: int | None = None
 
 
+class Destination(NamedTuple):
+    """Where an endpoint's requests go, what is allowed there, and how it is reached."""
+
+    url: Url
+    policy: Policy
+    identity: Identity | None
+
+
 @dataclass(slots=True, eq=False)
 class Target:
     """What sending to an endpoint needs, as of one revision of it. Shared by its deliveries.
@@ -169,18 +186,40 @@ class Target:
     disabled_reason: str | None = None
     allowed_networks: tuple[str, ...] = ()
     signatures: tuple[str, ...] = DEFAULT_FORMS
-    _destination: tuple[Url, Policy] | None = field(default=None, repr=False)
+    ca: str | None = field(default=None, repr=False)
+    client_certificate: str | None = field(default=None, repr=False)
+    client_key: str | None = field(default=None, repr=False)
+    oauth2: Mapping[str, Any] | None = field(default=None, repr=False)
+    http2: bool = False
+    proxy: str | None = field(default=None, repr=False)
+    _destination: Destination | None = field(default=None, repr=False)
+    _grant: OAuth2 | None = field(default=None, repr=False)
     _signer: Signer | None = field(default=None, repr=False)
     _signer_until: int = -1
 
-    def destination(self, policy: Policy) -> tuple[Url, Policy]:
-        """Return where requests go, and what is allowed there; `policy` is the deployment's.
+    def destination(self, policy: Policy, proxying: Proxying) -> Destination:
+        """Return where requests go, what is allowed there, and how it is reached.
 
-        Raises InvalidUrl for one that was changed by other means.
+        `policy` and `proxying` are the deployment's. Raises InvalidInput for what was changed by
+        other means.
         """
         if self._destination is None:
-            self._destination = parse(self.url), policy.widened(self.allowed_networks)
+            identity = Identity.of(
+                ca=self.ca,
+                certificate=self.client_certificate,
+                key=self.client_key,
+                proxy=proxying.of(self.proxy),
+                http2=self.http2,
+            )
+            allowed = policy.widened(self.allowed_networks)
+            self._destination = Destination(parse(self.url), allowed, identity)
         return self._destination
+
+    def grant(self) -> OAuth2 | None:
+        """Return how access tokens are had, None for an endpoint that needs none."""
+        if self._grant is None and self.oauth2 is not None:
+            self._grant = OAuth2.of(self.oauth2)
+        return self._grant
 
     def signer(self, now: int) -> Signer | None:
         """Return the signer of the secrets active at `now` (Unix ms), None for an unsigned one.

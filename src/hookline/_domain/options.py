@@ -1,9 +1,11 @@
 """What an endpoint may have beyond URL, events, secret and headers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from hookline._domain import address, check, forms, retry
+from hookline._domain.identity import DIRECT, check_pem, parse_proxy
+from hookline._domain.oauth2 import OAuth2
 from hookline.errors import InvalidInput
 
 MAX_TIMEOUT = 30.0
@@ -11,6 +13,8 @@ MAX_CONCURRENCY = 1000
 MIN_RATE, MAX_RATE = 0.001, 100_000
 MAX_DESCRIPTION = 1024
 MAX_NETWORKS = 100
+SENSITIVE = frozenset({"client_key", "oauth2", "proxy"})
+"""Options that hold secrets: kept out of every message, log line and `repr`."""
 
 
 class EndpointOptions(TypedDict, total=False):
@@ -25,6 +29,14 @@ class EndpointOptions(TypedDict, total=False):
     name: never take them from a customer. `signatures` are the forms its requests are signed in:
     `guide` and `standard` unless told otherwise; `svix`, `github`, `stripe`, `slack`, `shopify`,
     and `ed25519`, which is `standard` without `v1` for ed25519 keys.
+
+    `ca` are certificates (PEM) that the endpoint's must be signed by, instead of the system's
+    authorities. `client_certificate` (PEM, the issuers after it) and `client_key` (PEM, not
+    encrypted) are shown to it. `oauth2` has `token_url`, `client_id`, `client_secret`, and if need
+    be `scope`, `audience`, `auth` (`basic` or `body`), `params` and a `ca` of its own: an access
+    token is fetched, and sent with every request. `http2` offers HTTP/2. `proxy` is
+    `http://[user:password@]host:port`, `https://…` or `socks5://…`, instead of that of the setting,
+    or `direct` for none: never take it from a customer.
     """
 
     description: str
@@ -35,6 +47,12 @@ class EndpointOptions(TypedDict, total=False):
     ordered: bool
     allowed_networks: Sequence[str] | None
     signatures: Sequence[str] | None
+    ca: str | None
+    client_certificate: str | None
+    client_key: str | None
+    oauth2: Mapping[str, Any] | None
+    http2: bool
+    proxy: str | None
 
 
 KNOWN = tuple(EndpointOptions.__annotations__)
@@ -50,15 +68,33 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     check.number("timeout", given.get("timeout"), 1, MAX_TIMEOUT)
     check.number("concurrency", given.get("concurrency"), 1, MAX_CONCURRENCY)
     check.number("rate_limit", given.get("rate_limit"), MIN_RATE, MAX_RATE)
-    if not isinstance(given.get("ordered", False), bool):
-        raise InvalidInput(f"ordered: expected true or false, got {given['ordered']!r}")
-    if "retry_schedule" in given:
-        given["retry_schedule"] = retry.check(given["retry_schedule"])
-    if "allowed_networks" in given:
-        networks = address.parse_networks(given["allowed_networks"])
-        if len(networks) > MAX_NETWORKS:
-            raise InvalidInput(f"allowed_networks: {len(networks)}, at most {MAX_NETWORKS}")
-        given["allowed_networks"] = tuple(map(str, networks))
-    if "signatures" in given:
-        given["signatures"] = forms.parse(given["signatures"])
+    for name in ("ordered", "http2"):
+        if not isinstance(given.get(name, False), bool):
+            raise InvalidInput(f"{name}: expected true or false, got {given[name]!r}")
+    check_pem(given.get("ca"), given.get("client_certificate"), given.get("client_key"))
+    for name, parse in _PARSERS.items():
+        if name in given:
+            given[name] = parse(given[name])
     return given
+
+
+def _networks(texts: Any) -> tuple[str, ...]:
+    networks = address.parse_networks(texts)
+    if len(networks) > MAX_NETWORKS:
+        raise InvalidInput(f"allowed_networks: {len(networks)}, at most {MAX_NETWORKS}")
+    return tuple(map(str, networks))
+
+
+def _proxy(text: Any) -> Any:
+    if text != DIRECT:
+        parse_proxy(text)
+    return text
+
+
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "retry_schedule": retry.check,
+    "allowed_networks": _networks,
+    "signatures": forms.parse,
+    "oauth2": lambda grant: OAuth2.of(grant).stored(),
+    "proxy": _proxy,
+}

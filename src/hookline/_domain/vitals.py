@@ -102,6 +102,9 @@ class EndpointSigns:
     held: int = 0
     stuck: int = 0
     allowed_networks: tuple[str, ...] = ()
+    ca: str | None = field(default=None, repr=False)
+    client_certificate: str | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
 
     @property
     def disabled(self) -> bool:

@@ -5,12 +5,13 @@ Sending is the sender's and settling the store's: they take batches.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hookline import __version__
 from hookline._domain import ids
 from hookline._domain.address import Policy
 from hookline._domain.delivery import Outcome, decide
+from hookline._domain.identity import Proxying
 from hookline._engine.keys import new_key
 from hookline._ports import Leased, Request, Settlement
 from hookline._settings import Settings
@@ -26,15 +27,19 @@ _FIXED_LINES = (
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A delivery this worker holds: waiting for its turn, in the air, or being settled."""
+    """A delivery this worker holds: waiting for its turn, in the air, or being settled.
+
+    `token` is the access token it is sent with, where its endpoint needs one.
+    """
 
     delivery: Leased
     started_at: int
     lease_until: int
     sent: bool = False
+    token: str | None = field(default=None, repr=False)
 
 
-def prepare(flight: Flight, settings: Settings, policy: Policy) -> Request:
+def prepare(flight: Flight, settings: Settings, policy: Policy, proxying: Proxying) -> Request:
     """Return the request for one delivery, signed as of its start.
 
     Raises SecretsLocked when the endpoint's secrets do not open, InvalidUrl when its URL was
@@ -44,15 +49,19 @@ def prepare(flight: Flight, settings: Settings, policy: Policy) -> Request:
     if target.locked is not None:
         raise SecretsLocked(target.locked)
     timeout = target.timeout if target.timeout is not None else settings.timeout
-    url, allowed = target.destination(policy)
+    url, allowed, identity = target.destination(policy, proxying)
+    lines = sign(delivery, flight.started_at)
+    if flight.token is not None:
+        lines.append(f"Authorization: Bearer {flight.token}")
     return Request(
         tag=flight,
         url=url,
         policy=allowed,
-        header_lines=sign(delivery, flight.started_at),
+        header_lines=lines,
         body=delivery.body,
         connect_timeout_ms=int(min(settings.connect_timeout, timeout) * 1000),
         timeout_ms=int(timeout * 1000),
+        identity=identity,
     )
 
 

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0
 """Seconds for everything the database is asked."""
-Probe = Callable[[Iterable[tuple[str, Policy]]], Awaitable[Mapping[str, str]]]
-"""Connects to the hosts of URLs; returns, by address, why those that failed did."""
+Probe = Callable[[Iterable[tuple[str, Policy, str | None]]], Awaitable[Mapping[str, str]]]
+"""Connects to the hosts of URLs, which have their own authority (PEM) or the system's.
+
+Returns, by address, why those that failed did.
+"""
 
 
 def migrates(settings: "Settings") -> bool:
@@ -32,7 +35,11 @@ def migrates(settings: "Settings") -> bool:
 
 
 async def examine(
-    store: Store, settings: "Settings", now: Callable[[], int], probe: Probe | None
+    store: Store,
+    settings: "Settings",
+    now: Callable[[], int],
+    probe: Probe | None,
+    terms: checks_delivery.Terms,
 ) -> list[Finding]:
     """Return the result of every check that can be made."""
     findings = [_open_files(settings.max_in_flight)]
@@ -45,11 +52,10 @@ async def examine(
         return [_unreachable(f"no answer to all questions within {PATIENCE:g} s"), *findings]
     findings = [*_database(vitals, migrates(settings)), *findings]
     if vitals.pulse.schema.current:
-        findings += checks_delivery.delivery(
-            vitals, settings.policy(), parse_keys(settings.encryption_key)
-        )
+        keys = parse_keys(settings.encryption_key)
+        findings += checks_delivery.delivery(vitals, settings.policy(), terms, keys)
         if probe is not None:
-            findings.append(await _reachable(vitals, settings.policy(), probe))
+            findings.append(await _reachable(vitals, settings, probe))
     return findings
 
 
@@ -90,11 +96,20 @@ def _open_files(max_in_flight: int) -> Finding:
     return ok("open-files", f"{limits.soft:,} allowed, {wants}")
 
 
-async def _reachable(vitals: Vitals, policy: Policy, probe: Probe) -> Finding:
-    urls = [(each.url, policy.widened(each.allowed_networks)) for each in vitals.active]
+async def _reachable(vitals: Vitals, settings: "Settings", probe: Probe) -> Finding:
+    policy, proxying = settings.policy(), settings.proxying()
+    urls = [
+        (each.url, policy.widened(each.allowed_networks), each.ca)
+        for each in vitals.active
+        if each.client_certificate is None and proxying.of(each.proxy) is None
+    ]
     failed = await probe(urls)
     if not failed:
-        return ok("reachable", f"{number(len(urls), 'endpoint')} can be connected to")
+        summary = f"{number(len(urls), 'endpoint')} can be connected to"
+        left_out = len(vitals.active) - len(urls)
+        if left_out:
+            summary += f"; {left_out} behind a proxy or with a client certificate not tried"
+        return ok("reachable", summary)
     return warning(
         "reachable",
         f"{number(len(failed), 'host')} cannot be connected to from here",

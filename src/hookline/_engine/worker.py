@@ -11,6 +11,7 @@ from hookline._engine.attempt import Flight, conclude, prepare
 from hookline._engine.batcher import Batcher
 from hookline._engine.keys import new_key
 from hookline._engine.limiter import Limiter
+from hookline._engine.tokens import Fetch, Tokens
 from hookline._ports import (
     Circuits,
     Clock,
@@ -45,6 +46,7 @@ BEAT_INTERVAL = 2.0
 """Seconds between signs of life; one that joins waits for one, so that all know their share."""
 FAREWELL = 5.0
 """Seconds a stopping worker spends on telling a database that does not answer."""
+UNAUTHORIZED = 401
 NEVER = 1 << 62
 BACKOFF = (100, 200, 500, 1000, 2000, 5000)
 """Milliseconds between tries while the database is away."""
@@ -69,6 +71,8 @@ class Worker:
         self._observer = observer
         self._settings = settings
         self._policy = settings.policy()
+        self._proxying = settings.proxying()
+        self._tokens = Tokens(settings, self._policy, self._proxying)
         self._before_routing = before_routing
         self._lease_ms = int(settings.lease * 1000)
         self._poll_ms = int(settings.poll_interval * 1000)
@@ -293,15 +297,29 @@ class Worker:
             self._later(self._give_back(back))
 
     def _prepare(self, flights: Iterable[Flight]) -> list[Request]:
-        """Return the requests; what cannot be prepared has failed like any other attempt."""
+        """Return the requests; what cannot be prepared has failed like any other attempt.
+
+        What needs an access token first waits for it, in flight like what waits for its answer.
+        """
         requests = []
         for flight in flights:
             try:
-                requests.append(prepare(flight, self._settings, self._policy))
+                if flight.delivery.target.oauth2 is not None and flight.token is None:
+                    fetch = self._fetch_token(flight)
+                    if fetch is not None:
+                        requests.append(fetch)
+                    if flight.token is None:
+                        continue
+                requests.append(prepare(flight, self._settings, self._policy, self._proxying))
             except Exception as error:  # noqa: BLE001 - one endpoint's damage is not the others'
                 detail = f"could not be prepared: {error}"[:200]
                 self._on_results([(flight, Outcome(failure=Failure.OTHER, detail=detail))])
         return requests
+
+    def _fetch_token(self, flight: Flight) -> Request | None:
+        """Give a flight its access token, or have it wait; return the request that fetches it."""
+        grant = flight.delivery.target.grant()
+        return None if grant is None else self._tokens.take(flight, grant, self._clock.now())
 
     def _later(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._home.create_task(coroutine)
@@ -333,11 +351,31 @@ class Worker:
         self._collecting = False
         now = self._clock.now()
         landed = [result for _ in range(len(self._arrived)) for result in self._arrived.popleft()]
+        if self._tokens.fetching:
+            landed = self._take_tokens(landed, now)
         self._airborne -= len(landed)
         self._send(self._limiter.landed([flight for flight, _ in landed], now))
         self._settler.add([(f, self._conclude(f, outcome, now)) for f, outcome in landed])
 
+    def _take_tokens(
+        self, landed: list[tuple[Any, Outcome]], now: int
+    ) -> list[tuple[Any, Outcome]]:
+        """Return what landed without the access tokens; send what waited for those."""
+        flights = [each for each in landed if not isinstance(each[0], Fetch)]
+        for fetch, outcome in landed:
+            if not isinstance(fetch, Fetch):
+                continue
+            failed = self._tokens.landed(fetch, outcome, now)
+            if failed is not None:
+                flights += [(flight, failed) for flight in fetch.waiting]
+            else:  # they are sent with what has its turn now
+                self._airborne -= len(fetch.waiting)
+                self._ready.extendleft(reversed(fetch.waiting))
+        return flights
+
     def _conclude(self, flight: Flight, outcome: Outcome, now: int) -> Settlement:
+        if outcome.status == UNAUTHORIZED and flight.token is not None:
+            self._tokens.refused(flight)
         try:
             return conclude(flight, outcome, now, self._settings)
         except Exception as error:  # noqa: BLE001 - a delivery must not be lost over its schedule

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from hookline._domain.address import (
@@ -20,6 +21,7 @@ from hookline._domain.address import (
     judge_all,
     judge_url,
     literal_address,
+    local_only,
 )
 from hookline._domain.url import Url
 
@@ -44,7 +46,10 @@ class Unresolved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A checked way to an endpoint: the addresses to dial, in this order."""
+    """A checked way to an endpoint: the addresses to dial, in this order.
+
+    Where a proxy resolves names, the name is there instead.
+    """
 
     url: Url
     addresses: tuple[str, ...]
@@ -86,11 +91,29 @@ def check(url: Url, policy: Policy, find: Lookup | None = None) -> Way | Verdict
     return _judged(url, addresses, policy)
 
 
+def delegated(url: Url, policy: Policy) -> Way | Verdict:
+    """Judge a URL whose name a proxy resolves: all that is known of it is the name itself.
+
+    So what must lead into an allowed local network is refused.
+    """
+    literal = literal_address(url)
+    verdict = judge_url(url, policy) or (local_only(url, policy) if literal is None else None)
+    return verdict or Way(url, (url.host if literal is None else literal,))
+
+
 def _judged(url: Url, addresses: Sequence[str], policy: Policy) -> Way | Verdict | Unresolved:
     if not addresses:
         return Unresolved("the name has no address")
     verdict = judge_url(url, policy) or judge_all(url, addresses, policy)
     return verdict or Way(url, tuple(addresses))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _reason(error: Exception) -> str:
@@ -120,10 +143,31 @@ class Guard:
         self._find = find
         self._on_found = on_found
         self._settled: Ways = {}  # those that no look-up changes
+        self._delegated: dict[tuple[Url, Policy], Way | Verdict] = {}
         self._known: dict[str, _Known] = {}
         self._asked: set[str] = set()
         self._queued: deque[str] = deque()
         self._found: deque[tuple[str, tuple[str, ...] | Unresolved]] = deque()
+
+    def delegated(self, url: Url, policy: Policy) -> Way | Verdict:
+        """Return the way to a URL through a proxy that resolves names, or why there is none."""
+        way = self._delegated.get((url, policy))
+        if way is None:
+            way = _bounded(self._delegated)[url, policy] = delegated(url, policy)
+        return way
+
+    def addresses(self, host: str, *, awaited: bool = False) -> tuple[str, ...] | Unresolved | None:
+        """Return the addresses of a proxy, which is the operator's word and not judged.
+
+        None while its name is being looked up.
+        """
+        if _is_address(host):
+            return (host,)
+        known = self._known.get(host)
+        if known is None or not (awaited or known.until > time.monotonic()):
+            self._ask(host)
+            return None
+        return known.answer or Unresolved("the name has no address")
 
     def way(
         self, url: Url, policy: Policy, *, awaited: bool = False

@@ -16,18 +16,21 @@ AT_ONCE = 20
 
 
 async def probe(
-    urls: Iterable[tuple[str, Policy]], *, deadline: float = DEADLINE
+    urls: Iterable[tuple[str, Policy, str | None]], *, deadline: float = DEADLINE
 ) -> dict[str, str]:
-    """Connect to each distinct host of the URLs; return why those that failed did, by address."""
-    origins: dict[tuple[str, str, int, Policy], Url] = {}
-    for url, policy in urls:
+    """Connect to each distinct host of the URLs; return why those that failed did, by address.
+
+    With each URL comes the authority (PEM) that must have signed for it, None for the system's.
+    """
+    origins: dict[tuple[str, str, int, Policy, str | None], Url] = {}
+    for url, policy, ca in urls:
         with suppress(InvalidUrl):
             parsed = parse(url)
-            origins[parsed.scheme, parsed.host, parsed.port, policy] = parsed
+            origins[parsed.scheme, parsed.host, parsed.port, policy, ca] = parsed
     free = asyncio.Semaphore(AT_ONCE)
-    trust = ssl.create_default_context()
+    trusts = {ca: _trust(ca) for *_, ca in origins}
 
-    async def one(url: Url, policy: Policy) -> str:
+    async def one(url: Url, policy: Policy, trust: ssl.SSLContext) -> str:
         async with free:
             try:
                 async with asyncio.timeout(deadline):
@@ -35,9 +38,17 @@ async def probe(
             except TimeoutError:
                 return f"no answer within {deadline:g} s"
 
-    reasons = await asyncio.gather(*(one(url, key[3]) for key, url in origins.items()))
-    addresses = (f"{scheme}://{host}:{port}" for scheme, host, port, _ in origins)
+    tries = (one(url, policy, trusts[ca]) for (*_, policy, ca), url in origins.items())
+    reasons = await asyncio.gather(*tries)
+    addresses = (f"{scheme}://{host}:{port}" for scheme, host, port, *_ in origins)
     return {address: why for address, why in zip(addresses, reasons, strict=True) if why}
+
+
+def _trust(ca: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=ca)
+    if ca is not None:  # as libcurl does: any certificate that is trusted ends the chain
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 async def _connect(url: Url, policy: Policy, trust: ssl.SSLContext) -> str:

@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -21,6 +21,7 @@ import pycurl
 
 from hookline._domain.address import Verdict
 from hookline._domain.delivery import Failure, Outcome, Timings
+from hookline._domain.identity import Identity, Proxy
 from hookline._domain.url import Url
 from hookline._ports import Request, Results
 from hookline._sending.guard import Guard, Lookup, Unresolved, Way
@@ -35,6 +36,15 @@ MAX_HEADER_BYTES = 8192
 IDLE_HANDLES = 512
 SHORT_HEAD = 512
 """Bytes of headers that are worth remembering."""
+MOST_POOLS = 32
+"""Identities whose connections are kept. Each costs two descriptors beside them."""
+POOL_IDLE = 120.0
+"""Seconds an identity's connections are kept without being used."""
+
+# libcurl has them, pycurl has no name for them.
+_SUPPRESS_CONNECT_HEADERS = 265
+_E_PROXY = 97
+_E_HTTP2_STREAM = 92
 
 _FAILURES = {
     pycurl.E_COULDNT_RESOLVE_HOST: Failure.DNS,
@@ -53,7 +63,24 @@ _FAILURES = {
     pycurl.E_FTP_WEIRD_SERVER_REPLY: Failure.PROTOCOL,
     pycurl.E_BAD_CONTENT_ENCODING: Failure.PROTOCOL,
     pycurl.E_HTTP2: Failure.PROTOCOL,
+    _E_HTTP2_STREAM: Failure.RESET,
+    pycurl.E_COULDNT_RESOLVE_PROXY: Failure.PROXY,
+    _E_PROXY: Failure.PROXY,
 }
+
+
+_NO_WAY_IN = frozenset(
+    {
+        _E_PROXY,
+        pycurl.E_COULDNT_CONNECT,
+        pycurl.E_COULDNT_RESOLVE_HOST,
+        pycurl.E_COULDNT_RESOLVE_PROXY,
+    }
+)
+"""Failures before there was a way to the receiver."""
+
+
+_IN_TLS = frozenset({pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR})
 
 
 class _Lent(socket.socket):
@@ -64,7 +91,7 @@ class _Lent(socket.socket):
 
 
 class Handle:
-    """One reusable easy handle and what arrives on it."""
+    """One reusable easy handle and what arrives on it. Serves one identity for all its life."""
 
     __slots__ = (
         "_body",
@@ -72,8 +99,10 @@ class Handle:
         "_header_bytes",
         "_headers",
         "_limit",
+        "_proxied",
         "_refused",
         "_room",
+        "_through",
         "_timeouts",
         "_whole",
         "curl",
@@ -82,9 +111,11 @@ class Handle:
         "way",
     )
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, identity: Identity | None = None) -> None:
         """`limit`: bytes of an answer's body that are read."""
         self._limit = limit
+        self._proxied = identity.proxy if identity is not None else None
+        self._through: tuple[str, ...] = ()
         self.curl = curl = pycurl.Curl()
         curl.setopt(pycurl.POST, 1)
         curl.setopt(pycurl.NOSIGNAL, 1)
@@ -99,6 +130,8 @@ class Handle:
         curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
         curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         _trust(curl)
+        if identity is not None:
+            _assume(curl, identity)
         self.way = Way(Url("https", "", 0, ""), ("",))
         self._dialled = -1
         self._timeouts = (0, 0)
@@ -125,6 +158,10 @@ class Handle:
             # Also the key of libcurl's pool: a kept connection serves this name and address only.
             curl.setopt(pycurl.CONNECT_TO, [way.dial(flight.address)])
             self.way, self._dialled = way, flight.address
+        if request.limit is not None:
+            self._room = request.limit
+        if flight.through != self._through:
+            self._proxy(flight.through)
         timeouts = request.connect_timeout_ms, max(1, request.timeout_ms - flight.spent_ms)
         if timeouts != self._timeouts:
             curl.setopt(pycurl.CONNECTTIMEOUT_MS, timeouts[0])
@@ -133,11 +170,22 @@ class Handle:
         curl.setopt(pycurl.HTTPHEADER, request.header_lines)
         curl.setopt(pycurl.POSTFIELDS, request.body)
 
+    def _proxy(self, addresses: tuple[str, ...]) -> None:
+        """Dial the proxy at these addresses, under the name it has for TLS."""
+        proxy, self._through = self._proxied, addresses
+        if proxy is not None and addresses:
+            listed = ",".join(f"[{a}]" if ":" in a else a for a in addresses)
+            self.curl.setopt(pycurl.RESOLVE, [f"{proxy.host}:{proxy.port}:{listed}"])
+
     def _open_socket(self, _purpose: int, address: Any) -> socket.socket | int:
-        """Open a socket for the checked address, and for no other, whatever libcurl thinks."""
+        """Open a socket for the checked address, and for no other, whatever libcurl thinks.
+
+        Behind a proxy that is one of the proxy's own.
+        """
         family, kind, protocol, (host, *_) = address
-        checked = self.way.addresses[self._dialled]
-        if ip_address(host) != ip_address(checked.partition("%")[0]):
+        proxied = self._proxied is not None
+        checked = self._through if proxied else (self.way.addresses[self._dialled],)
+        if ip_address(host) not in {ip_address(each.partition("%")[0]) for each in checked}:
             self._refused = f"{host} is not the address that was checked"
             return pycurl.SOCKET_BAD  # type: ignore[no-any-return]
         return _Lent(family, kind, protocol)
@@ -166,6 +214,20 @@ class Handle:
         if len(self._headers) < MAX_HEADERS and self._header_bytes <= MAX_HEADER_BYTES:
             self._headers.append(line)
 
+    def _blamed(self, failure: Failure, error: int, message: str) -> Failure:
+        """Return whose failure it was: the proxy's, before it opened the way to the receiver."""
+        info = self.curl.getinfo
+        if info(pycurl.NUM_CONNECTS) == 0 and error not in _NO_WAY_IN:
+            return failure  # on a kept connection, through the proxy long ago
+        if self._proxied is not None and self._proxied.socks:
+            if error in _NO_WAY_IN:
+                return Failure.PROXY
+            # With the proxy, or in the TLS handshake behind it: libcurl does not tell.
+            early = failure is Failure.TIMEOUT and info(pycurl.REQUEST_SIZE) == 0
+            return Failure.CONNECT_TIMEOUT if early else failure
+        opened = int(info(pycurl.HTTP_CONNECTCODE)) // 100 == 2  # noqa: PLR2004
+        return failure if opened and not message.startswith("CONNECT ") else Failure.PROXY
+
     def outcome(self, error: int = 0, message: str = "") -> Outcome:
         """Return what came back."""
         info, flight = self.curl.getinfo, self.flight
@@ -184,6 +246,16 @@ class Handle:
             failure, detail = Failure.BLOCKED, self._refused
         elif error and not self.cut:
             failure, detail = _failure(error, message, connected=timings.connect > 0)
+            if self._proxied is not None:
+                failure = self._blamed(failure, error, message)
+            if failure is Failure.PROXY:
+                # Whatever the proxy said, it is not the receiver that said it.
+                return Outcome(
+                    failure=failure,
+                    detail=detail or "it opened no way to the receiver within the timeout",
+                    timings=timings._replace(tls=0, first_byte=0),
+                    peer=info(pycurl.PRIMARY_IP) or "",
+                )
         elif not self._whole:  # libcurl takes a head without its end for an answer
             failure, detail = Failure.RESET, "the answer ended inside its headers"
         return Outcome(
@@ -206,6 +278,47 @@ class _Flight:
     address: int = 0
     spent_ms: int = 0
     lookup_us: int = 0
+    way: Way | None = None  # found while the proxy is looked for
+    through: tuple[str, ...] = ()  # the proxy's addresses
+
+
+class _Pool:
+    """libcurl's connections of one identity, and the handles that use them.
+
+    libcurl compares what a connection was made with before it lends it out; what it compares is
+    not the same in every version, and was too little at times (CVE-2022-27782). Here nothing of one
+    identity is within the reach of another: not a connection, a TLS session, or a handle.
+    """
+
+    __slots__ = ("busy", "deadline", "idle", "multi", "used")
+
+    def __init__(self, on_socket: Callable[..., None]) -> None:
+        self.idle: list[Handle] = []
+        self.busy: dict[pycurl.Curl, Handle] = {}
+        self.deadline: float | None = None
+        self.used = 0.0
+        self.multi = multi = pycurl.CurlMulti()
+        multi.setopt(pycurl.M_SOCKETFUNCTION, on_socket)
+        multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        multi.setopt(pycurl.M_MAXCONNECTS, MAX_KEPT_CONNECTIONS)
+
+    def _on_timer(self, milliseconds: int) -> None:
+        self.deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+    def tick(self) -> None:
+        """Let libcurl see to its timer if that is due."""
+        if self.deadline is not None and self.deadline <= time.monotonic():
+            self.deadline = None
+            self.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def close(self) -> None:
+        """Drop everything."""
+        for curl in self.busy:
+            self.multi.remove_handle(curl)
+            curl.close()
+        for handle in self.idle:
+            handle.curl.close()
+        self.multi.close()
 
 
 class CurlSender:
@@ -284,7 +397,7 @@ class CurlSender:
 
 
 class _Loop:
-    """libcurl's sockets and timer on a selector. Lives on the sender's thread."""
+    """libcurl's sockets and timers on a selector. Lives on the sender's thread."""
 
     def __init__(self, wake_fd: int, limit: int, guard: Guard) -> None:
         self._limit = limit
@@ -293,15 +406,13 @@ class _Loop:
         self._wake_fd = wake_fd
         self._poller = new_poller()
         self._poller.watch(wake_fd, read=True, write=False)
-        self._idle: list[Handle] = []
-        self._busy: dict[pycurl.Curl, Handle] = {}
-        self._deadline: float | None = None
-        self._multi = multi = pycurl.CurlMulti()
-        multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
-        multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
-        multi.setopt(pycurl.M_MAXCONNECTS, MAX_KEPT_CONNECTIONS)
+        self._plain = _Pool(self._on_socket)
+        self._special: dict[Identity, _Pool] = {}  # the one used last at the end
+        self._owners: dict[int, _Pool] = {}  # of sockets that are not the plain pool's
 
     def _on_socket(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
+        if self._owners:
+            self._owners.pop(fd, None)  # another pool's of that number is closed
         if what == pycurl.POLL_REMOVE:
             self._poller.park(fd)
         else:
@@ -311,25 +422,53 @@ class _Loop:
                 write=what in (pycurl.POLL_OUT, pycurl.POLL_INOUT),
             )
 
-    def _on_timer(self, milliseconds: int) -> None:
-        self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+    def _pool(self, identity: Identity | None) -> _Pool:
+        """Return the pool of an identity, made when there is none."""
+        if identity is None:
+            return self._plain
+        pool, now = self._special.pop(identity, None), time.monotonic()
+        if pool is None:
+            self._drop_idle(now)
+            made = _Pool(lambda *told: self._on_socket_of(made, *told))
+            pool = made
+        pool.used = now
+        self._special[identity] = pool
+        return pool
+
+    def _on_socket_of(self, pool: _Pool, what: int, fd: int, *rest: Any) -> None:
+        self._on_socket(what, fd, *rest)
+        if what != pycurl.POLL_REMOVE:
+            self._owners[fd] = pool
+
+    def _drop_idle(self, now: float) -> None:
+        """Make room for a pool, and close those that nobody used for long: of old certificates."""
+        idle = [key for key, pool in self._special.items() if not pool.busy]
+        full = len(self._special) - MOST_POOLS + 1
+        for number, key in enumerate(idle):
+            if number < full or self._special[key].used + POOL_IDLE < now:
+                gone = self._special.pop(key)
+                self._owners = {fd: pool for fd, pool in self._owners.items() if pool is not gone}
+                gone.close()
+
+    def _pools(self) -> Iterable[_Pool]:
+        return (self._plain, *self._special.values()) if self._special else (self._plain,)
 
     def wait(self) -> None:
-        """Wait for sockets, the timer or a wake-up, and let libcurl work on them."""
-        deadline = self._deadline
+        """Wait for sockets, a timer or a wake-up, and let libcurl work on them."""
+        deadlines = [pool.deadline for pool in self._pools() if pool.deadline is not None]
         if self._waiting:
-            patience = min(_patience(f) for flights in self._waiting.values() for f in flights)
-            deadline = patience if deadline is None else min(deadline, patience)
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        act = self._multi.socket_action
+            deadlines += [_patience(f) for flights in self._waiting.values() for f in flights]
+        timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        plain, owners = self._plain.multi.socket_action, self._owners
         for fd, mask in self._poller.poll(timeout):
             if fd == self._wake_fd:
                 os.read(fd, 4096)
+            elif fd in owners:
+                owners[fd].multi.socket_action(fd, mask)
             else:
-                act(fd, mask)
-        if self._deadline is not None and self._deadline <= time.monotonic():
-            self._deadline = None
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+                plain(fd, mask)
+        for pool in self._pools():
+            pool.tick()
 
     def add(self, inbox: deque[Request]) -> list[tuple[Any, Outcome]]:
         """Start what was queued; return outcomes for what could not even be started."""
@@ -350,10 +489,10 @@ class _Loop:
             for flight in self._waiting.pop(host, ()):
                 waited = now - flight.began
                 flight.lookup_us, flight.spent_ms = _microseconds(waited), int(waited * 1000)
-                self._begin(flight, failed, awaited=True)
+                self._begin(flight, failed, awaited=host)
         for host, flights in list(self._waiting.items()):
             late = [flight for flight in flights if _patience(flight) <= now]
-            failed += [(flight.request.tag, _not_resolved(flight)) for flight in late]
+            failed += [(flight.request.tag, _not_resolved(host, flight)) for flight in late]
             if len(late) == len(flights):
                 del self._waiting[host]
             elif late:
@@ -361,82 +500,127 @@ class _Loop:
         return failed
 
     def _begin(
-        self, flight: _Flight, failed: list[tuple[Any, Outcome]], *, awaited: bool = False
+        self, flight: _Flight, failed: list[tuple[Any, Outcome]], awaited: str | None = None
     ) -> None:
-        """Start a request if the guard knows a way for it."""
+        """Start a request if the guard knows a way for it.
+
+        `awaited` is the name it waited for, whose answer it takes however old that is.
+        """
         request = flight.request
-        way = self._guard.way(request.url, request.policy, awaited=awaited)
+        proxy = request.identity.proxy if request.identity is not None else None
+        way: Way | Verdict | Unresolved | None
+        if flight.way is not None:
+            way = flight.way
+        elif proxy is not None and proxy.resolves:
+            way = self._guard.delegated(request.url, request.policy)
+        else:
+            found = awaited is not None
+            way = self._guard.way(request.url, request.policy, awaited=found)
         if way is None:
             self._waiting.setdefault(request.url.host, []).append(flight)
-        elif isinstance(way, Way):
+        elif not isinstance(way, Way):
+            failed.append((request.tag, _no_way(way, flight)))
+        elif proxy is None or self._find_proxy(flight, proxy, failed, awaited):
             self._fly(flight, way, failed)
         else:
-            failed.append((request.tag, _no_way(way, flight)))
+            flight.way = way
+
+    def _find_proxy(
+        self,
+        flight: _Flight,
+        proxy: Proxy,
+        failed: list[tuple[Any, Outcome]],
+        awaited: str | None,
+    ) -> bool:
+        """Return whether it is known where the proxy is; see to it that it will be, or fail."""
+        found = self._guard.addresses(proxy.host, awaited=awaited == proxy.host)
+        if isinstance(found, Unresolved):
+            failed.append((flight.request.tag, _no_proxy(found.reason, flight)))
+        elif found is None:
+            self._waiting.setdefault(proxy.host, []).append(flight)
+        else:
+            flight.through = found
+        return bool(flight.through)
 
     def _fly(self, flight: _Flight, way: Way, failed: list[tuple[Any, Outcome]]) -> None:
-        handle = self._idle.pop() if self._idle else Handle(self._limit)
+        identity = flight.request.identity
+        pool = self._plain if identity is None else self._pool(identity)
         try:
+            handle = pool.idle.pop() if pool.idle else Handle(self._limit, identity)
             handle.load(flight, way)
-            self._multi.add_handle(handle.curl)
+            pool.multi.add_handle(handle.curl)
         except (pycurl.error, UnicodeError, ValueError) as error:
             outcome = Outcome(failure=Failure.OTHER, detail=str(error)[:200])
             failed.append((flight.request.tag, outcome))
         else:
-            self._busy[handle.curl] = handle
+            pool.busy[handle.curl] = handle
 
     def finished(self) -> list[tuple[Any, Outcome]]:
         """Return the outcomes of the transfers that ended."""
         results: list[tuple[Any, Outcome]] = []
-        left = 1
-        while left:
-            left, good, bad = self._multi.info_read(256)
-            for curl in good:
-                self._take(curl, results)
-            for curl, error, message in bad:
-                self._take(curl, results, error, message)
+        for pool in self._pools():
+            left = 1 if pool.busy else 0
+            while left:
+                left, good, bad = pool.multi.info_read(256)
+                for curl in good:
+                    self._take(pool, curl, results)
+                for curl, error, message in bad:
+                    self._take(pool, curl, results, error, message)
         return results
 
     def _take(
         self,
+        pool: _Pool,
         curl: pycurl.Curl,
         results: list[tuple[Any, Outcome]],
         error: int = 0,
         message: str = "",
     ) -> None:
-        handle = self._busy.pop(curl)
-        self._multi.remove_handle(curl)
+        handle = pool.busy.pop(curl)
+        pool.multi.remove_handle(curl)
         flight, way, outcome = handle.flight, handle.way, handle.outcome(error, message)
-        if len(self._idle) < IDLE_HANDLES:
-            self._idle.append(handle)
+        if len(pool.idle) < IDLE_HANDLES:
+            pool.idle.append(handle)
         else:
             curl.close()
-        if outcome.failure in {Failure.CONNECT, Failure.CONNECT_TIMEOUT}:
-            if outcome.failure is Failure.CONNECT and flight.address + 1 < len(way.addresses):
+        if outcome.failure in _NOBODY_THERE:
+            again = outcome.failure is not Failure.CONNECT_TIMEOUT
+            if (
+                again
+                and not outcome.detail.endswith(_REFUSED_US)
+                and flight.address + 1 < len(way.addresses)
+            ):
                 # Nobody there: the next address, as browsers do (a host without IPv6, mostly).
                 flight.address += 1
                 flight.spent_ms = outcome.timings.total // 1000
                 self._fly(flight, way, results)
                 return
-            self._guard.forget(flight.request.url.host)
+            self._guard.forget(_dialled_name(flight.request))
         results.append((flight.request.tag, outcome))
 
     def abandon(self, detail: str) -> list[tuple[Any, Outcome]]:
         """Return an outcome for everything in flight: it failed here, not at its receiver."""
         outcome = Outcome(failure=Failure.OTHER, detail=detail[:200])
-        flights = [handle.flight for handle in self._busy.values()]
+        flights = [handle.flight for pool in self._pools() for handle in pool.busy.values()]
         for waiting in self._waiting.values():
             flights += waiting
         return [(flight.request.tag, outcome) for flight in flights]
 
     def close(self) -> None:
         """Drop everything."""
-        for curl in self._busy:
-            self._multi.remove_handle(curl)
-            curl.close()
-        for handle in self._idle:
-            handle.curl.close()
-        self._multi.close()
+        for pool in self._pools():
+            pool.close()
         self._poller.close()
+
+
+_REFUSED_US = "response 407"
+"""How libcurl's words end when a proxy wants another password, whatever the address."""
+_NOBODY_THERE = frozenset({Failure.CONNECT, Failure.CONNECT_TIMEOUT, Failure.PROXY})
+
+
+def _dialled_name(request: Request) -> str:
+    proxy = request.identity.proxy if request.identity is not None else None
+    return request.url.host if proxy is None else proxy.host
 
 
 def _patience(flight: _Flight) -> float:
@@ -444,10 +628,19 @@ def _patience(flight: _Flight) -> float:
     return flight.began + flight.request.connect_timeout_ms / 1000
 
 
-def _not_resolved(flight: _Flight) -> Outcome:
+def _not_resolved(host: str, flight: _Flight) -> Outcome:
     seconds = flight.request.connect_timeout_ms / 1000
     waited = Timings(dns=_microseconds(seconds), total=_microseconds(seconds))
-    return Outcome(failure=Failure.DNS, detail=f"no answer within {seconds:g} s", timings=waited)
+    detail = f"no answer within {seconds:g} s"
+    if host != flight.request.url.host:
+        return _no_proxy(detail, flight)._replace(timings=waited)
+    return Outcome(failure=Failure.DNS, detail=detail, timings=waited)
+
+
+def _no_proxy(reason: str, flight: _Flight) -> Outcome:
+    spent = Timings(dns=flight.lookup_us, total=flight.lookup_us)
+    detail = f"its name cannot be resolved: {reason}"[:200]
+    return Outcome(failure=Failure.PROXY, detail=detail, timings=spent)
 
 
 def _no_way(why: Verdict | Unresolved, flight: _Flight) -> Outcome:
@@ -466,6 +659,54 @@ def _trust(curl: pycurl.Curl) -> None:
         curl.setopt(pycurl.CAPATH, paths.capath)
 
 
+def _assume(curl: pycurl.Curl, identity: Identity) -> None:
+    """Set up a new handle for an identity."""
+    if identity.ca is not None:
+        # Instead of the system's, in a file and in a folder.
+        curl.unsetopt(pycurl.CAINFO)
+        curl.unsetopt(pycurl.CAPATH)
+        curl.setopt(pycurl.CAINFO_BLOB, identity.ca)
+    if identity.certificate is not None and identity.key is not None:
+        curl.setopt(pycurl.SSLCERT_BLOB, identity.certificate)
+        curl.setopt(pycurl.SSLKEY_BLOB, identity.key)
+    if identity.http2:
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        curl.setopt(pycurl.PIPEWAIT, 1)  # rather share a connection than open another
+    if identity.proxy is not None:
+        _use_proxy(curl, identity.proxy)
+
+
+def _use_proxy(curl: pycurl.Curl, proxy: Proxy) -> None:
+    """Go through a proxy, by a tunnel always: it sees an address and a port, no request."""
+    by_name = proxy.socks and proxy.resolves
+    curl.setopt(pycurl.PROXY, str(proxy).replace("socks5:", "socks5h:") if by_name else str(proxy))
+    curl.setopt(pycurl.NOPROXY, "")
+    curl.setopt(pycurl.HTTPPROXYTUNNEL, 1)
+    curl.setopt(_SUPPRESS_CONNECT_HEADERS, 1)
+    if proxy.user:
+        curl.setopt(pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC)
+        curl.setopt(pycurl.PROXYUSERNAME, proxy.user)
+        curl.setopt(pycurl.PROXYPASSWORD, proxy.password)
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile:
+        curl.setopt(pycurl.PROXY_CAINFO, paths.cafile)
+    if paths.capath:
+        curl.setopt(pycurl.PROXY_CAPATH, paths.capath)
+
+
+def unsupported(*, ca: bool, certificate: bool, http2: bool) -> str | None:
+    """Return what libcurl and pycurl, as they are installed here, lack of what is asked for."""
+    if http2 and not pycurl.version_info()[4] & pycurl.VERSION_HTTP2:
+        return f"http2: the installed libcurl has no HTTP/2: {pycurl.version}"
+    for name, wanted, option in (
+        ("ca", ca, "CAINFO_BLOB"),
+        ("client_certificate", certificate, "SSLCERT_BLOB"),
+    ):
+        if wanted and not hasattr(pycurl, option):
+            return f"{name}: the installed libcurl is too old, 7.77 is needed: {pycurl.version}"
+    return None
+
+
 def _microseconds(seconds: float) -> int:
     return int(seconds * 1_000_000)
 
@@ -481,7 +722,9 @@ def _judge_status(status: int | None) -> Failure | None:
 def _failure(error: int, message: str, *, connected: bool) -> tuple[Failure, str]:
     if error == pycurl.E_OPERATION_TIMEDOUT:
         return (Failure.TIMEOUT if connected else Failure.CONNECT_TIMEOUT), ""
-    if error == pycurl.E_RECV_ERROR and not message.startswith("Recv failure"):
+    if error in _IN_TLS and " alert " in message:
+        error = pycurl.E_SSL_CONNECT_ERROR  # TLS 1.3 tells of a refused client after the handshake
+    elif error == pycurl.E_RECV_ERROR and not message.startswith("Recv failure"):
         error = pycurl.E_FTP_WEIRD_SERVER_REPLY  # libcurl's word for what it cannot parse
     printable = "".join(c if c.isprintable() else "?" for c in message)
     return _FAILURES.get(error, Failure.OTHER), printable[:200]

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from hookline._domain.breaker import Circuit, CircuitState
 from hookline._domain.checks_delivery import PATIENCE
 from hookline._domain.vitals import EndpointSigns, Pulse, Schema, Vitals
 from hookline._storage import migrate, sealed
+from hookline._storage.rows import opened_credentials, options_of
 from hookline._storage.schema import (
     HELD,
     circuit,
@@ -23,12 +24,16 @@ from hookline._storage.schema import (
     outbox,
 )
 from hookline._storage.unreachable import explain, name
-from hookline.errors import StorageError
+from hookline._storage.vault import Vault
+from hookline.errors import SecretsLocked, StorageError
 
 REACH = 5.0
 """Seconds until a database that does not answer counts as unreachable."""
 MOST_LATE, MOST_STUCK = 100, 10_000
 """Endpoints, and deliveries of each, that are looked at for leases nobody took again."""
+
+SIGNS = frozenset({"allowed_networks", "ca", "client_certificate", "proxy"})
+"""Options the doctor looks at."""
 
 Now = Callable[[], int]
 
@@ -60,7 +65,7 @@ async def pulse(engine: AsyncEngine) -> Pulse:
         return await _pulse(engine.url, connection)
 
 
-async def vitals(engine: AsyncEngine, now: Now) -> Vitals:
+async def vitals(engine: AsyncEngine, now: Now, vault: Vault) -> Vitals:
     """Return everything the doctor wants to know; StorageError when the database is out of reach.
 
     Counts what is in the queue row by row: some half a second for a million deliveries.
@@ -70,7 +75,7 @@ async def vitals(engine: AsyncEngine, now: Now) -> Vitals:
         found = await _pulse(engine.url, connection)
         signs = await connection.run_sync(_own_signs, engine.url, now)
         if found.schema.current:
-            signs |= await connection.run_sync(_queue_signs, now())
+            signs |= await connection.run_sync(_queue_signs, now(), vault)
         return Vitals(now(), name(engine.url), trip, found, **signs)
 
 
@@ -136,7 +141,7 @@ def _own_signs(connection: sa.Connection, url: sa.URL, now: Now) -> dict[str, An
     return {"postgres": postgresql.signs(connection, now)}
 
 
-def _queue_signs(connection: sa.Connection, now: int) -> dict[str, Any]:
+def _queue_signs(connection: sa.Connection, now: int, vault: Vault) -> dict[str, Any]:
     """Return what our tables say."""
     unrouted, oldest = connection.execute(
         sa.select(sa.func.count(), sa.func.min(outbox.c.due_at)).where(outbox.c.due_at <= now)
@@ -145,11 +150,11 @@ def _queue_signs(connection: sa.Connection, now: int) -> dict[str, Any]:
         "unrouted": unrouted,
         "oldest_unrouted": oldest,
         "secrets": sealed.census(connection),
-        "endpoints": _endpoints(connection, now),
+        "endpoints": _endpoints(connection, now, vault),
     }
 
 
-def _endpoints(connection: sa.Connection, now: int) -> list[EndpointSigns]:
+def _endpoints(connection: sa.Connection, now: int, vault: Vault) -> list[EndpointSigns]:
     queues = {row.endpoint_id: row for row in connection.execute(_queues(now))}
     late = [key for key, q in queues.items() if q.due and q.oldest_due <= now - PATIENCE]
     stuck = {key: _stuck(connection, key, now) for key in late[:MOST_LATE]}
@@ -160,7 +165,10 @@ def _endpoints(connection: sa.Connection, now: int) -> list[EndpointSigns]:
     signed = set(connection.execute(sa.select(endpoint_secret.c.endpoint_id)).scalars())
     found = []
     for row in connection.execute(sa.select(endpoint).order_by(endpoint.c.id)):
-        queue = queues.get(row.id)
+        queue, credentials = queues.get(row.id), {}
+        with suppress(SecretsLocked):  # then it is not known, which another check tells of
+            credentials = opened_credentials(vault, row.credentials, row.id)
+        options = options_of(row.options, credentials)
         found.append(
             EndpointSigns(
                 id=ids.encode(ids.ENDPOINT, row.id),
@@ -173,7 +181,7 @@ def _endpoints(connection: sa.Connection, now: int) -> list[EndpointSigns]:
                 oldest_due=queue.oldest_due if queue and queue.due else None,
                 held=queue.held if queue else 0,
                 stuck=stuck.get(row.id, 0),
-                allowed_networks=tuple(row.options.get("allowed_networks", ())),
+                **{name: value for name, value in options.items() if name in SIGNS},
             )
         )
     return found

@@ -9,16 +9,28 @@ import orjson
 from hookline._domain.breaker import Circuit, CircuitState, Health, judge
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import DEFAULT_CONCURRENCY, Endpoint, SigningSecret, Target
-from hookline._domain.signature import DEFAULT_FORMS
+from hookline._domain.options import SENSITIVE
 from hookline._ports import Settlement
 from hookline._storage.schema import HELD
 from hookline._storage.vault import Vault
 from hookline.errors import SecretsLocked
 
 SUCCESS = DeliveryState.SUCCEEDED
+EXTRA = (
+    "signatures",
+    "allowed_networks",
+    "ca",
+    "client_certificate",
+    "client_key",
+    "oauth2",
+    "http2",
+    "proxy",
+)
+"""Options that have no column of their own."""
 
 
-HEADERS, SECRET, DIGEST = "endpoint.headers", "endpoint_secret.secret", "endpoint.declared_digest"
+HEADERS, CREDENTIALS = "endpoint.headers", "endpoint.credentials"
+SECRET, DIGEST = "endpoint_secret.secret", "endpoint.declared_digest"
 """The columns that are sealed, as their texts are bound to them."""
 
 
@@ -32,12 +44,13 @@ def target(
     key = bytes(row["id"])
     schedule = row["retry_schedule"]
     disabled = row["disabled_at"] is not None
-    options = json.loads(row["options"])
+    credentials: Mapping[str, Any] = {}
     headers: Mapping[str, str] = {}
     secrets: tuple[SigningSecret, ...] = ()
     locked = None
     try:
         headers = opened_headers(vault, row["headers"], key)
+        credentials = opened_credentials(vault, row["credentials"], key)
         secrets = tuple(
             SigningSecret(vault.open(stored, SECRET, bytes(own)), ends)
             for owner, own, stored, ends in keys
@@ -57,9 +70,8 @@ def target(
         concurrency=row["concurrency"] or DEFAULT_CONCURRENCY,
         rate_limit=row["rate_limit"],
         ordered=bool(row["ordered"]),
-        allowed_networks=tuple(options.get("allowed_networks", ())),
-        signatures=tuple(options.get("signatures", DEFAULT_FORMS)),
         disabled_reason=(row["disabled_reason"] or "disabled") if disabled else None,
+        **options_of(json.loads(row["options"]), credentials),
     )
 
 
@@ -76,12 +88,31 @@ def opened_headers(vault: Vault, stored: str, key: bytes) -> dict[str, str]:
 
 
 def extras(declared: Endpoint) -> dict[str, Any]:
-    """Return the options of an endpoint that have no column of their own."""
-    options = {
-        "allowed_networks": declared.allowed_networks,
-        "signatures": declared.signatures,
-    }
-    return {name: value for name, value in options.items() if value}
+    """Return the options of an endpoint that have no column of their own, and no secret."""
+    given = {name: getattr(declared, name) for name in EXTRA if name not in SENSITIVE}
+    return {name: value for name, value in given.items() if value}
+
+
+def sealed_credentials(vault: Vault, declared: Endpoint, key: bytes) -> str | None:
+    """Return what the credentials column holds: the options that have secrets, None for none."""
+    given = {name: getattr(declared, name) for name in sorted(SENSITIVE)}
+    found = {name: value for name, value in given.items() if value}
+    return vault.seal(orjson.dumps(found).decode(), CREDENTIALS, key) if found else None
+
+
+def opened_credentials(vault: Vault, stored: str | None, key: bytes) -> dict[str, Any]:
+    """Return those options again; raise SecretsLocked."""
+    found: dict[str, Any] = json.loads(vault.open(stored, CREDENTIALS, key)) if stored else {}
+    return found
+
+
+def options_of(extra: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options and credentials as Endpoint and Target have them."""
+    found = {name: extra[name] for name in EXTRA if name in extra} | dict(credentials)
+    for name in ("allowed_networks", "signatures"):
+        if name in found:
+            found[name] = tuple(found[name])
+    return found
 
 
 def circuit(row: Sequence[Any]) -> Circuit:

@@ -114,6 +114,8 @@ endpoint = sa.Table(
     _number("concurrency", nullable=True),
     sa.Column("rate_limit", sa.Float),
     sa.Column("ordered", sa.Boolean, nullable=False),
+    # Options that have secrets in them: JSON, or that sealed.
+    sa.Column("credentials", Secret),
     # What few endpoints have, by name.
     sa.Column("options", Json, nullable=False),
     sa.Column("source", sa.Text, nullable=False),

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hookline._ports import Reencrypted
-from hookline._storage.rows import DIGEST, SECRET, opened_headers, sealed_headers
+from hookline._storage.rows import CREDENTIALS, DIGEST, SECRET, opened_headers, sealed_headers
 from hookline._storage.schema import endpoint, endpoint_secret
 from hookline._storage.vault import NAMED, SEALED, Vault, missing
 from hookline.errors import SecretsLocked
@@ -44,11 +44,12 @@ def opened_digest(vault: Vault, stored: bytes | None, key: bytes) -> bytes | Non
 _COUNTED = (
     (endpoint_secret.c.secret, sa.true()),
     (endpoint.c.headers, endpoint.c.headers != "{}"),
+    (endpoint.c.credentials, endpoint.c.credentials.is_not(None)),
 )
 
 
 def census(connection: sa.Connection) -> Counts:
-    """Count what holds secrets: signing secrets, and the headers of endpoints that have any."""
+    """Count what holds secrets: signing secrets, headers, credentials."""
     found: Counts = Counter()
     for text, filled in _COUNTED:
         is_sealed = sa.func.substr(text, 1, len(SEALED)) == SEALED
@@ -89,6 +90,12 @@ def _headers_again(vault: Vault, stored: str, key: bytes) -> str:
     return sealed_headers(vault, opened_headers(vault, stored, key), key)
 
 
+def _credentials_again(vault: Vault, stored: str | None, key: bytes) -> str | None:
+    if stored is None or vault.is_current(stored):
+        return stored
+    return vault.seal(vault.open(stored, CREDENTIALS, key), CREDENTIALS, key)
+
+
 def _digest_again(vault: Vault, stored: bytes | None, key: bytes) -> bytes | None:
     if stored is not None and vault.is_current(stored.decode(errors="replace")):
         return stored
@@ -99,6 +106,7 @@ def _digest_again(vault: Vault, stored: bytes | None, key: bytes) -> bytes | Non
 _SEALED = (
     _Column(endpoint_secret.c.secret, _secret_again),
     _Column(endpoint.c.headers, _headers_again),
+    _Column(endpoint.c.credentials, _credentials_again),
     _Column(endpoint.c.declared_digest, _digest_again),
 )
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hookline._domain import ids
 from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus, Timings
 from hookline._domain.endpoint import Endpoint
+from hookline._domain.options import SENSITIVE
 from hookline._domain.vitals import Pulse, Vitals
 from hookline._engine.keys import new_key
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
@@ -24,7 +25,15 @@ from hookline._storage import doctor, migrate, replay, sealed
 from hookline._storage.api_keys import SqlApiKeys
 from hookline._storage.jobs import SqlJobs
 from hookline._storage.postgresql import partitions
-from hookline._storage.rows import SECRET, extras, opened_headers, sealed_headers
+from hookline._storage.rows import (
+    SECRET,
+    extras,
+    opened_credentials,
+    opened_headers,
+    options_of,
+    sealed_credentials,
+    sealed_headers,
+)
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
@@ -220,6 +229,7 @@ class SqlStore:
         back, before = False, None
         key = new_key(now) if found is None else found.id
         values["headers"] = sealed_headers(self._vault, declared.headers, key)
+        values["credentials"] = sealed_credentials(self._vault, declared, key)
         values["declared_digest"] = sealed.digest(self._vault, digest, key)
         if found is None:
             fixed = {"id": key, "app_id": app, "declared_url": declared.url, "created_at": now}
@@ -626,7 +636,7 @@ class SqlStore:
 
     async def vitals(self, now: Callable[[], int]) -> Vitals:
         """Return what the doctor judges. Changes nothing, and needs no `start`."""
-        return await doctor.vitals(self._engine, now)
+        return await doctor.vitals(self._engine, now, self._vault)
 
     # the caller's transaction --------------------------------------------------------------
 
@@ -738,6 +748,7 @@ def _digest(declared: Endpoint) -> bytes:
             declared.rate_limit,
             declared.ordered,
             extras(declared),
+            [getattr(declared, name) for name in sorted(SENSITIVE)],
         ]
     )
     secret = orjson.dumps(declared.secret)
@@ -750,9 +761,10 @@ def _time(milliseconds: int | None) -> datetime | None:
 
 def _endpoint(row: Any, newest: Any, vault: Vault) -> Endpoint:
     """Return an endpoint from its row and the row of its newest secret."""
-    secret, headers, locked = None, {}, None
+    secret, headers, credentials, locked = None, {}, {}, None
     try:
         headers = opened_headers(vault, row.headers, row.id)
+        credentials = opened_credentials(vault, row.credentials, row.id)
         secret = vault.open(newest.secret, SECRET, newest.id) if newest is not None else None
     except SecretsLocked as error:
         locked = str(error)
@@ -768,12 +780,11 @@ def _endpoint(row: Any, newest: Any, vault: Vault) -> Endpoint:
         concurrency=row.concurrency,
         rate_limit=row.rate_limit,
         ordered=row.ordered,
-        allowed_networks=tuple(row.options.get("allowed_networks", ())),
-        signatures=tuple(row.options["signatures"]) if "signatures" in row.options else None,
         source=row.source,
         id=ids.encode(ids.ENDPOINT, row.id),
         disabled_at=_time(row.disabled_at),
         disabled_reason=row.disabled_reason,
+        **options_of(row.options, credentials),
     )
 
 

@@ -1,11 +1,8 @@
 """`hookline check-url`: says whether a webhook may go there, and why not."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from hookline._domain.address import Policy
 
 BAD, BLOCKED, UNRESOLVED = 2, 1, 3
 
@@ -28,17 +25,22 @@ def check_url(
     """
     from hookline._domain.address import Verdict, remedy  # noqa: PLC0415
     from hookline._domain.url import parse  # noqa: PLC0415
-    from hookline._sending.guard import Unresolved, check  # noqa: PLC0415
+    from hookline._sending.guard import Unresolved, check, delegated  # noqa: PLC0415
+    from hookline._settings import Settings  # noqa: PLC0415
     from hookline.errors import HooklineError  # noqa: PLC0415
 
     try:
-        policy = _policy(allow or [], development=development)
+        settings = Settings.load(development=True if development else None)
+        policy, proxy = settings.policy().widened(allow or []), settings.proxying().default
         parsed = parse(url)
     except HooklineError as error:
         typer.echo(f"✗ {error}")
         raise typer.Exit(BAD) from None
     typer.echo(f"  {parsed}")
-    way = check(parsed, policy)
+    if proxy is not None:
+        typer.echo(f"  through the proxy {proxy}{', which resolves it' * proxy.resolves}")
+    by_proxy = proxy is not None and proxy.resolves
+    way = delegated(parsed, policy) if by_proxy else check(parsed, policy)
     if isinstance(way, Verdict):
         typer.echo(f"✗ {way}")
         typer.echo(f"  {remedy(way)}.")
@@ -48,11 +50,3 @@ def check_url(
         typer.echo("  It may be registered; each attempt looks again.")
         raise typer.Exit(UNRESOLVED)
     typer.echo(f"✓ allowed: {', '.join(way.addresses)}, port {parsed.port}")
-
-
-def _policy(networks: list[str], *, development: bool) -> "Policy":
-    """Return the policy of the settings found here, with what the options add."""
-    from hookline._settings import Settings  # noqa: PLC0415
-
-    settings = Settings.load(development=True if development else None)
-    return settings.policy().widened(networks)

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("concurrency", sa.BigInteger),
         sa.Column("rate_limit", sa.Float),
         sa.Column("ordered", sa.Boolean, nullable=False),
+        sa.Column("credentials", sa.Text),
         sa.Column("options", sa.JSON, nullable=False),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("declared_url", sa.Text),

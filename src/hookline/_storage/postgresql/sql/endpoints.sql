@@ -1,5 +1,5 @@
 SELECT
-  id, revision, url, headers, retry_schedule, timeout, concurrency, rate_limit, ordered, options,
-  disabled_reason, disabled_at, events
+  id, revision, url, headers, credentials, options, retry_schedule, timeout, concurrency, rate_limit,
+  ordered, disabled_reason, disabled_at, events
 FROM hookline_endpoint
 WHERE id = ANY ($1::uuid[])
