@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hookline._app import Event, Webhooks
     from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
-    from hookline._domain.endpoint import Endpoint
+    from hookline._domain.endpoint import Endpoint, EndpointState
     from hookline._domain.finding import Finding
     from hookline._domain.readiness import Readiness
+    from hookline._domain.receiver_check import CheckVerdict, ReceiverCheck
     from hookline._domain.replay import Job, JobState
     from hookline._engine.receipt import Receipt
     from hookline._observe.events import OperationalEvent
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Attempt",
+    "CheckVerdict",
     "DeliveryState",
     "DeliveryStatus",
     "Endpoint",
+    "EndpointState",
     "Event",
     "Finding",
     "HooklineError",
@@ -37,6 +40,7 @@ __all__ = [
     "OperationalEvent",
     "Readiness",
     "Receipt",
+    "ReceiverCheck",
     "Settings",
     "Webhooks",
 ]
@@ -45,9 +49,11 @@ __all__ = [
 # `import hookline` costs nothing before something is triggered.
 _HOMES = {
     "Attempt": "hookline._domain.delivery",
+    "CheckVerdict": "hookline._domain.receiver_check",
     "DeliveryState": "hookline._domain.delivery",
     "DeliveryStatus": "hookline._domain.delivery",
     "Endpoint": "hookline._domain.endpoint",
+    "EndpointState": "hookline._domain.endpoint",
     "Event": "hookline._app",
     "Finding": "hookline._domain.finding",
     "HooklineError": "hookline.errors",
@@ -56,6 +62,7 @@ _HOMES = {
     "OperationalEvent": "hookline._observe.events",
     "Readiness": "hookline._domain.readiness",
     "Receipt": "hookline._engine.receipt",
+    "ReceiverCheck": "hookline._domain.receiver_check",
     "Settings": "hookline._settings",
     "Webhooks": "hookline._app",
 }

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hookline._domain import retry
+from hookline._domain import handshake, retry
 from hookline._domain.address import Policy, parse_networks
+from hookline._domain.handshake import Handshake, Ownership
 from hookline.errors import InvalidInput, InvalidSettings
 
 PREFIX = "HOOKLINE_"
@@ -68,12 +69,25 @@ class Settings:
         (), "local networks, such as 10.1.0.0/16, that webhooks may be sent into"
     )
     nat64: bool = _setting(False, "this machine reaches IPv4 through NAT64 (64:ff9b::/96)")
+    handshake: str = _setting(
+        "none",
+        "what proves that a receiver expects webhooks before any is sent: challenge, cloudevents, "
+        "or none; an endpoint may have its own",
+    )
+    handshake_origin: str = _setting(
+        "", "the sender's name for CloudEvents receivers, such as webhooks.example.com"
+    )
     stop_timeout: float = _setting(30.0, "seconds stop() waits for requests in flight", 0, 300)
 
     def __post_init__(self) -> None:
         """Check every value; raise InvalidSettings naming the first bad one."""
         for f in fields(self):
             _check(f, getattr(self, f.name))
+        if self.handshake == Handshake.CLOUDEVENTS and not self.handshake_origin:
+            raise InvalidSettings(
+                "handshake_origin: is needed with handshake=cloudevents; the name receivers are "
+                "to know this sender by, such as webhooks.example.com"
+            )
 
     def __repr__(self) -> str:
         shown = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -88,6 +102,10 @@ class Settings:
             http=self.allow_http,
             nat64=self.nat64,
         )
+
+    def ownership(self) -> Ownership:
+        """Return what the application demands of its endpoints."""
+        return Ownership(Handshake(self.handshake), self.handshake_origin)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> "Settings":
@@ -210,4 +228,9 @@ _WORDS: dict[type | str, str] = {
     _DELAYS: "a list of seconds",
     _TEXTS: "a list of texts",
 }
-_CHECKS: dict[str, Any] = {"retry_schedule": retry.check, "allowed_networks": parse_networks}
+_CHECKS: dict[str, Any] = {
+    "retry_schedule": retry.check,
+    "allowed_networks": parse_networks,
+    "handshake": handshake.check,
+    "handshake_origin": handshake.check_origin,
+}

@@ -99,6 +99,7 @@ _SHAPES: dict[str, tuple[str, Any]] = {
     "ordered": ("true or false", lambda v: isinstance(v, bool)),
     "rate_limit": ("a number per second", lambda v: v is None or _is_number(v)),
     "allowed_networks": ("a list of networks", lambda v: v is None or _is_texts(v)),
+    "handshake": ("text", lambda v: v is None or isinstance(v, str)),
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from hookline._domain import address, check, retry
+from hookline._domain import address, check, handshake, retry
 from hookline.errors import InvalidInput
 
 MAX_TIMEOUT = 30.0
@@ -22,7 +22,8 @@ class EndpointOptions(TypedDict, total=False):
     `ordered` endpoint gets one webhook at a time, oldest first; a failing one holds up those behind
     it, or, with an `ordering_key`, those of the same key only. `allowed_networks` are local
     networks (`10.1.0.0/16`) that this endpoint may be in, beside those of the setting with that
-    name: never take them from a customer.
+    name: never take them from a customer. `handshake` (`none`, `challenge` or `cloudevents`) is how
+    this endpoint proves that it expects webhooks, instead of the setting's way; the operator's too.
     """
 
     description: str
@@ -32,6 +33,7 @@ class EndpointOptions(TypedDict, total=False):
     rate_limit: float | None
     ordered: bool
     allowed_networks: Sequence[str] | None
+    handshake: str | None
 
 
 KNOWN = tuple(EndpointOptions.__annotations__)
@@ -56,4 +58,6 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
         if len(networks) > MAX_NETWORKS:
             raise InvalidInput(f"allowed_networks: {len(networks)}, at most {MAX_NETWORKS}")
         given["allowed_networks"] = tuple(map(str, networks))
+    if "handshake" in given:
+        given["handshake"] = handshake.check(given["handshake"]).value
     return given

@@ -72,6 +72,7 @@ class Handle:
         "_header_bytes",
         "_headers",
         "_limit",
+        "_method",
         "_refused",
         "_room",
         "_timeouts",
@@ -102,6 +103,7 @@ class Handle:
         self.way = Way(Url("https", "", 0, ""), ("",))
         self._dialled = -1
         self._timeouts = (0, 0)
+        self._method = "POST"
         self._clear()
 
     def _clear(self) -> None:
@@ -130,6 +132,11 @@ class Handle:
             curl.setopt(pycurl.CONNECTTIMEOUT_MS, timeouts[0])
             curl.setopt(pycurl.TIMEOUT_MS, timeouts[1])
             self._timeouts = timeouts
+        if request.most_read is not None:
+            self._room = request.most_read
+        if request.method != self._method:  # a body as with POST, if only an empty one
+            curl.setopt(pycurl.CUSTOMREQUEST, request.method)
+            self._method = request.method
         curl.setopt(pycurl.HTTPHEADER, request.header_lines)
         curl.setopt(pycurl.POSTFIELDS, request.body)
 

@@ -68,6 +68,7 @@ def open_database(url: sa.URL, settings: Settings) -> Database:
             sqlite_engine.create_engine(path),
             migrates=settings.migrate != "never",
             retention=retention,
+            ownership=settings.ownership(),
         )
         return Database(store, SqliteQueue(path, response_kept=settings.response_kept))
     try:
@@ -77,7 +78,10 @@ def open_database(url: sa.URL, settings: Settings) -> Database:
             f"database: PostgreSQL needs asyncpg ({error}); pip install 'hookline[postgres]'"
         ) from None
     store = SqlStore(
-        engine.create_engine(url), migrates=settings.migrate == "always", retention=retention
+        engine.create_engine(url),
+        migrates=settings.migrate == "always",
+        retention=retention,
+        ownership=settings.ownership(),
     )
     return Database(
         store,

@@ -20,6 +20,7 @@ from hookline._storage.schema import (
     delivery,
     endpoint,
     endpoint_secret,
+    handshake,
     outbox,
 )
 from hookline._storage.unreachable import explain, name
@@ -159,8 +160,10 @@ def _endpoints(connection: sa.Connection, now: int) -> list[EndpointSigns]:
         for row in connection.execute(sa.select(circuit))
     }
     signed = set(connection.execute(sa.select(endpoint_secret.c.endpoint_id)).scalars())
+    pending = {row.endpoint_id: row for row in connection.execute(sa.select(handshake))}
     found = []
     for row in connection.execute(sa.select(endpoint).order_by(endpoint.c.id)):
+        asked = pending.get(row.id)
         queue = queues.get(row.id)
         found.append(
             EndpointSigns(
@@ -169,6 +172,9 @@ def _endpoints(connection: sa.Connection, now: int) -> list[EndpointSigns]:
                 signed=row.id in signed,
                 disabled_at=row.disabled_at,
                 disabled_reason=row.disabled_reason,
+                pending_since=asked.since if asked else None,
+                pending_detail=asked.detail if asked else "",
+                next_try_at=asked.next_try_at if asked and asked.next_try_at < HELD else None,
                 circuit=circuits.get(row.id),
                 due=queue.due if queue else 0,
                 oldest_due=queue.oldest_due if queue and queue.due else None,

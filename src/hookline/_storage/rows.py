@@ -20,25 +20,37 @@ def target(row: Mapping[str, Any], keys: Sequence[tuple[bytes, str, int | None]]
     key = bytes(row["id"])
     schedule = row["retry_schedule"]
     disabled = row["disabled_at"] is not None
+    lines = [f"{name}: {v}" for name, v in json.loads(row["headers"]).items()]
+    if row["granted_origin"] is not None:  # CloudEvents HTTP Webhooks 1.0.2, §4.1.2
+        lines.append(f"WebHook-Request-Origin: {row['granted_origin']}")
+    rates = [rate for rate in (row["rate_limit"], row["granted_rate"]) if rate is not None]
+    held = (row["disabled_reason"] or "disabled") if disabled else "pending"
     return Target(
         key=key,
         revision=row["revision"],
         url=row["url"],
-        header_lines=tuple(f"{name}: {v}" for name, v in json.loads(row["headers"]).items()),
+        header_lines=tuple(lines),
         secrets=tuple(SigningSecret(text, ends) for owner, text, ends in keys if owner == key),
         retry_schedule=tuple(json.loads(schedule)) if schedule else None,
         timeout=row["timeout"],
         concurrency=row["concurrency"] or DEFAULT_CONCURRENCY,
-        rate_limit=row["rate_limit"],
+        rate_limit=min(rates, default=None),
         ordered=bool(row["ordered"]),
-        allowed_networks=tuple(json.loads(row["options"]).get("allowed_networks", ())),
-        disabled_reason=(row["disabled_reason"] or "disabled") if disabled else None,
+        allowed_networks=tuple(options(row).get("allowed_networks", ())),
+        disabled_reason=held if disabled or row["pending"] else None,
     )
+
+
+def options(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of an endpoint's row that have no column of their own."""
+    found: dict[str, Any] = json.loads(row["options"])
+    return found
 
 
 def extras(declared: Endpoint) -> dict[str, Any]:
     """Return the options of an endpoint that have no column of their own."""
-    return {"allowed_networks": declared.allowed_networks} if declared.allowed_networks else {}
+    own = {"allowed_networks": declared.allowed_networks, "handshake": declared.handshake}
+    return {name: value for name, value in own.items() if value}
 
 
 def circuit(row: Sequence[Any]) -> Circuit:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import hookline
+from hookline.cli.check_receiver import check_receiver
 from hookline.cli.check_url import check_url
 from hookline.cli.doctor import doctor
 from hookline.cli.migrate import migrate
@@ -51,6 +52,7 @@ app.command()(worker)
 app.command()(migrate)
 app.command()(doctor)
 app.command("check-url")(check_url)
+app.command("check-receiver")(check_receiver)
 
 
 def main() -> None:

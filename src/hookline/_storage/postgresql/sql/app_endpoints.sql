@@ -1,6 +1,7 @@
 SELECT
   id, revision, url, headers, retry_schedule, timeout, concurrency, rate_limit, ordered, options,
-  disabled_reason, disabled_at, events
+  disabled_reason, disabled_at, events, granted_origin, granted_rate,
+  EXISTS (SELECT 1 FROM hookline_handshake WHERE endpoint_id = hookline_endpoint.id) AS pending
 FROM hookline_endpoint
 WHERE app_id = $1
 ORDER BY id
