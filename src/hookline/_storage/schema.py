@@ -75,8 +75,8 @@ application = sa.Table(
     sa.Column("uid", sa.Text, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     # What its endpoints have to do before they are sent to, and the name they know it by.
-    sa.Column("handshake", sa.Text, nullable=False),
-    sa.Column("handshake_origin", sa.Text, nullable=False),
+    sa.Column("handshake", sa.Text, nullable=False, default="none"),
+    sa.Column("handshake_origin", sa.Text, nullable=False, default=""),
     # Counts changes of its endpoints: a cached routing table is current while this is unchanged.
     _number("revision"),
     _number("created_at"),
