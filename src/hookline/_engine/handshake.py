@@ -182,9 +182,9 @@ class Handshaker:
         self._watched.add(changed)
         try:
             before = await self._handshakes.ask(endpoint, self._clock.now())
-            self.wake()
             async with asyncio.timeout(timeout):
                 while before is not None and await self._handshakes.tries(endpoint) == before:
+                    self.wake()
                     changed.clear()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(changed.wait(), LOOK_INTERVAL)

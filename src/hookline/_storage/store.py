@@ -120,7 +120,7 @@ class SqlStore:
             if key is None:
                 raise StorageError("the default application could not be made")
             if await pending.adopt(connection, key, self._ownership, now):
-                log.warning("The handshake endpoints need is %s now", self._ownership.handshake)
+                log.warning("New endpoints need the handshake %s from now on", self._ownership[0])
             return key
 
     async def migrate(self) -> bool:
