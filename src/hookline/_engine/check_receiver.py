@@ -17,7 +17,6 @@ from hookline._domain.receiver_check import (
     OLD,
     QUICK,
     WRONG,
-    CheckVerdict,
     ReceiverCheck,
     accepts,
     duplicate,
@@ -99,29 +98,30 @@ async def examine(
         return [*found, *(not_checked(check, why) for check in _REST)]
     found.append(duplicate(await prober.genuine(message)))
     if signed:
-        found.append(wrong := refuses(WRONG, await prober.tampered()))
+        tampered = await prober.tampered()
+        found.append(refuses(WRONG, tampered))
         found.append(refuses(MISSING, await prober.unsigned()))
-        found.append(await _old(prober, wrong))
+        found.append(await _old(prober, blind=tampered.ok))
     else:
         why = "the endpoint has no secret, so there is no signature to check"
         found += [not_checked(check, why) for check in (WRONG, MISSING, OLD)]
     return [*found, quick(first)]
 
 
-async def _old(prober: _Prober, wrong: ReceiverCheck) -> ReceiverCheck:
-    """Judge what is made of an old timestamp, where the receiver looks at one at all."""
+async def _old(prober: _Prober, *, blind: bool) -> ReceiverCheck:
+    """Judge what is made of an old timestamp, where the receiver looks at one at all.
+
+    `blind`: it takes any signature.
+    """
     lines = [line.lower() for line in prober.request().header_lines]
     if not any(line.startswith(_STANDARD) for line in lines):
         return not_checked(OLD, "requests are not signed as Standard Webhooks has it")
-    if wrong.verdict is CheckVerdict.FAILED:
+    if blind:
         return not_checked(OLD, f"{WRONG} failed: it does not check signatures at all")
-    verdict = refuses(OLD, await prober.old())
-    if verdict.verdict is not CheckVerdict.FAILED or not any(
-        line.startswith(_GUIDE) for line in lines
-    ):
-        return verdict
-    if (await prober.without_standard()).ok:
+    old = await prober.old()
+    guide = any(line.startswith(_GUIDE) for line in lines)
+    if old.ok and guide and (await prober.without_standard()).ok:
         return not_checked(
             OLD, "the receiver checks X-Webhook-Signature, which is over the body alone: no time"
         )
-    return verdict
+    return refuses(OLD, old)
