@@ -276,6 +276,16 @@ async def test_what_was_granted(database):
         await b.store.change_url(a, "https://moved.example/", b.now)
         target = await b.store.handshakes.target(a)
         assert (target.rate_limit, target.header_lines) == (50.0, ())
+        await b.store.change_url(a, "https://a.example/", b.now)
+        [leased] = await claim(b)
+        await b.store.handshakes.succeed(leased, PROVED._replace(granted_rate=2.0), b.now)
+        await b.store.change_url(a, "https://moved.example/", b.now)
+        [leased] = await claim(b)
+        await b.store.handshakes.succeed(leased, PROVED._replace(granted_rate=2.0), b.now)
+        await b.declare("a", description="back where it is declared, by a changed declaration")
+        target = await b.store.handshakes.target(a)
+        assert (target.url, target.rate_limit) == ("https://a.example/", None)
+        assert target.header_lines == ()
 
 
 async def test_the_demand_changes(database):

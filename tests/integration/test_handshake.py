@@ -190,6 +190,14 @@ async def test_an_answer_without_end(make_webhooks):
         hostile.close()
 
 
+async def test_a_long_answer(make_webhooks, receiver):
+    """What comes after the first kilobyte is not read."""
+    receiver.answer(lambda r: Answer(200, b" " * 1000 + challenge(r).encode()))
+    webhooks = make_webhooks(handshake="challenge")
+    webhooks.register(receiver.url, ["*"])
+    assert (await webhooks.verify_endpoint(receiver.url)).state == "pending"
+
+
 async def test_slow_answers_hold_up_nobody(make_webhooks, receiver):
     """A receiver that does not answer fails at its timeout, and the others are asked meanwhile."""
     with Receiver() as slow:
@@ -414,6 +422,23 @@ async def test_cloudevents(on_each_database):
         }
         assert (sent.method, sent.verified) == ("POST", True)
         assert sent.headers["WebHook-Request-Origin"] == ORIGIN
+
+
+async def test_one_way_after_the_other(make_webhooks):
+    """A worker that asked one endpoint with OPTIONS asks the next with POST."""
+    with WithOptions() as receiver:
+        receiver.answer(
+            lambda r: (
+                Answer(headers={"WebHook-Allowed-Origin": "*"})
+                if r.method == "OPTIONS"
+                else returns(r)
+            )
+        )
+        webhooks = make_webhooks(handshake_origin=ORIGIN)
+        for n, way in enumerate(["challenge", "cloudevents", "challenge"]):
+            webhooks.register(f"{receiver.base}/{n}", ["*"], handshake=way)
+            assert (await webhooks.verify_endpoint(f"{receiver.base}/{n}")).state == "active"
+        assert [each.method for each in receiver.received] == ["POST", "OPTIONS", "POST"]
 
 
 async def test_cloudevents_without_permission(make_webhooks):
