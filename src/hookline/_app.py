@@ -612,7 +612,7 @@ class Webhooks:
     ) -> list[ReceiverCheck]:
         """Return how a receiver treats test events, rightly and wrongly signed, check by check.
 
-        `endpoint` is one of yours; or, with its `secret`, any URL. Up to seven events of the type
+        `endpoint` is one of yours; or, with its `secret`, any URL. Up to six events of the type
         `webhook.test` are sent to it directly, one after another: nothing is stored, counted or
         tried again. Raises EndpointNotFound, EndpointDisabled for a pending one, InvalidUrl or
         BlockedDestination.

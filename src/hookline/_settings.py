@@ -70,9 +70,9 @@ class Settings:
     )
     nat64: bool = _setting(False, "this machine reaches IPv4 through NAT64 (64:ff9b::/96)")
     handshake: str = _setting(
-        "none",
+        "",
         "what proves that a receiver expects webhooks before any is sent: challenge, cloudevents, "
-        "or none; an endpoint may have its own",
+        "or none; stored, so that a process that is not told leaves it as it is",
     )
     handshake_origin: str = _setting(
         "", "the sender's name for CloudEvents receivers, such as webhooks.example.com"
@@ -105,7 +105,8 @@ class Settings:
 
     def ownership(self) -> Ownership:
         """Return what the application demands of its endpoints."""
-        return Ownership(Handshake(self.handshake), self.handshake_origin)
+        demanded = Handshake(self.handshake) if self.handshake else None
+        return Ownership(demanded, self.handshake_origin or None)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> "Settings":
@@ -231,6 +232,6 @@ _WORDS: dict[type | str, str] = {
 _CHECKS: dict[str, Any] = {
     "retry_schedule": retry.check,
     "allowed_networks": parse_networks,
-    "handshake": handshake.check,
+    "handshake": lambda value: value and handshake.check(value),
     "handshake_origin": handshake.check_origin,
 }

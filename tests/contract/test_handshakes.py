@@ -302,10 +302,18 @@ async def test_the_demand_changes(database):
     async with database.bench() as b:
         [leased] = await claim(b)
         assert (leased.handshake, leased.origin) == ("cloudevents", "hooks.example.com")
-    database.change(handshake="none", handshake_origin="")
+        await b.store.handshakes.give_back(leased, b.now)
+    database.change(handshake="", handshake_origin="")
+    async with database.bench() as b:  # a process that was not told changes nothing
+        [leased] = await claim(b)
+        assert (leased.handshake, leased.origin) == ("cloudevents", "hooks.example.com")
+        await b.store.handshakes.fail(leased, FAILED, None)
+    database.change(handshake="none")
     async with database.bench() as b:
         [leased] = await claim(b)
         assert leased.handshake == "none"
+        await b.declare("c")
+        assert await pending(b) == {"b": "HTTP 404"}
 
 
 async def test_replays_leave_pending_endpoints_alone(demanding):

@@ -135,8 +135,9 @@ def test_states():
 
 def test_settings():
     """The setting names a known way; CloudEvents needs the sender's name, a DNS name."""
-    assert Settings.load({}).handshake == "none"
-    assert Settings.load({"HOOKLINE_HANDSHAKE": "challenge"}).handshake == "challenge"
+    assert Settings.load({}).ownership() == (None, None)
+    assert Settings.load({"HOOKLINE_HANDSHAKE": "none"}).ownership() == ("none", None)
+    assert Settings.load({"HOOKLINE_HANDSHAKE": "challenge"}).ownership()[0] == "challenge"
     with pytest.raises(InvalidSettings, match=r"HOOKLINE_HANDSHAKE: handshake: 'yes' is not one"):
         Settings.load({"HOOKLINE_HANDSHAKE": "yes"})
     with pytest.raises(InvalidSettings, match=r"handshake_origin: is needed"):

@@ -37,10 +37,13 @@ _NAME = re.compile(
 
 
 class Ownership(NamedTuple):
-    """What an application demands of its endpoints; `origin` names the sender to CloudEvents."""
+    """What an application demands of its endpoints; `origin` names the sender to CloudEvents.
 
-    handshake: Handshake = Handshake.NONE
-    origin: str = ""
+    None leaves what was demanded before as it is.
+    """
+
+    handshake: Handshake | None = None
+    origin: str | None = None
 
 
 class Proof(NamedTuple):

@@ -27,7 +27,7 @@ from hookline._ports import (
     Request,
 )
 from hookline._settings import Settings
-from hookline.errors import DeliveryTimeout, StorageError
+from hookline.errors import DeliveryTimeout
 
 AT_ONCE = 20
 """Tries of one worker at the same time: slow receivers hold up the others no longer than that."""
@@ -69,6 +69,7 @@ class Handshaker:
         self._wake = asyncio.Event()
         self._watched: set[asyncio.Event] = set()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._asking: set[asyncio.Task[Proof]] = set()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
@@ -80,12 +81,13 @@ class Handshaker:
         """Make no more tries; those under way are dropped and given back. Safe to call twice."""
         self._stopping = True
         self._wake.set()
-        tasks = [*self._under_way, *([self._task] if self._task is not None else [])]
-        self._task = None
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        task, self._task = self._task, None
+        if task is not None:  # what it claims at this moment is given back with the rest
+            await asyncio.wait([task], timeout=STOP_SECONDS)
+        for asking in list(self._asking):  # what has its answer is settled
+            asking.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=STOP_SECONDS)
 
     def wake(self) -> None:
         """Look for a try now: an endpoint became pending. Call on the engine's loop."""
@@ -125,14 +127,15 @@ class Handshaker:
         self._wake.set()
 
     async def _try(self, leased: LeasedHandshake) -> None:
+        asking = asyncio.create_task(self._prove(leased))
+        self._asking.add(asking)
+        await asyncio.wait([asking])
+        self._asking.discard(asking)
         try:
-            proof = await self._prove(leased)
-        except asyncio.CancelledError:
-            with suppress(StorageError):
+            if asking.cancelled():
                 await self._handshakes.give_back(leased, self._clock.now())
-            raise
-        try:
-            await self._settle(leased, proof)
+            else:
+                await self._settle(leased, asking.result())
         except Exception as error:  # noqa: BLE001 - it is due again when its lease ends
             self._observer.trouble("settling a handshake", error)
         for signal in self._watched:

@@ -193,16 +193,13 @@ async def adopt(connection: AsyncConnection, app: bytes, wanted: Ownership, now:
 
     Whatever is pending then is tried anew, in the new way. What is active stays so.
     """
+    told = {"handshake": wanted.handshake, "handshake_origin": wanted.origin}
+    values = {name: str(value) for name, value in told.items() if value is not None}
+    if not values:
+        return False
+    other = sa.or_(*(application.c[name] != value for name, value in values.items()))
     changed = await connection.execute(
-        application.update()
-        .where(
-            application.c.id == app,
-            sa.or_(
-                application.c.handshake != wanted.handshake.value,
-                application.c.handshake_origin != wanted.origin,
-            ),
-        )
-        .values(handshake=wanted.handshake.value, handshake_origin=wanted.origin)
+        application.update().where(application.c.id == app, other).values(values)
     )
     if not changed.rowcount:
         return False

@@ -110,8 +110,6 @@ class SqlStore:
                         "id": new_key(now),
                         "uid": DEFAULT_APPLICATION,
                         "name": "Default",
-                        "handshake": self._ownership.handshake.value,
-                        "handshake_origin": self._ownership.origin,
                         "revision": 0,
                         "created_at": now,
                     },
@@ -120,7 +118,7 @@ class SqlStore:
             if key is None:
                 raise StorageError("the default application could not be made")
             if await pending.adopt(connection, key, self._ownership, now):
-                log.warning("New endpoints need the handshake %s from now on", self._ownership[0])
+                log.info("What endpoints have to prove is another handshake from now on")
             return key
 
     async def migrate(self) -> bool:

@@ -42,7 +42,7 @@ def check_receiver(
 ) -> None:
     """Send test events to a receiver, rightly and wrongly signed, and judge its answers.
 
-    Up to seven requests, one after another, of the type webhook.test. Nothing is stored or counted.
+    Up to six requests, one after another, of the type webhook.test. Nothing is stored or counted.
     Exits 0 when all is well, 1 with warnings, 2 when a check failed, 3 when it could not be made.
 
     hookline check-receiver https://example.com/webhook --secret your-secret-key
