@@ -333,6 +333,7 @@ async def test_two_workers_ask_once(postgres_url, make_webhooks, receiver, told)
         workers[n % 2].register(f"{receiver.base}/{n}", ["*"])
     await told.wait("is verified", 50)
     assert sorted(each.path for each in receiver.received) == sorted(f"/{n}" for n in range(50))
+    assert told.containing("Trouble") == []
 
 
 async def test_stopped_in_the_middle(make_webhooks, receiver):
