@@ -137,12 +137,12 @@ MEANINGS = {
     DeliveryState.SENDING: "leased by a worker; when the lease runs out it is due again",
     DeliveryState.SUCCEEDED: "a 2xx came back",
     DeliveryState.EXHAUSTED: "the last attempt of the schedule failed; the log keeps it",
-    DeliveryState.HELD: "the endpoint is disabled; nothing is lost, `enable` sends it",
+    DeliveryState.HELD: "the endpoint is disabled or pending; nothing is lost, it is sent when that ends",
     DeliveryState.CANCELED: "by `Webhooks.cancel`, or by the receiver's answer `webhook-delivery: abort-message`",
 }
 WAYS = {
     ("pending", "sending"): "claimed",
-    ("pending", "held"): "endpoint disabled",
+    ("pending", "held"): "endpoint disabled or pending",
     ("sending", "succeeded"): "2xx",
     ("sending", "pending"): "failed, or the lease ran out",
     ("sending", "exhausted"): "the last attempt failed",
@@ -150,7 +150,7 @@ WAYS = {
     ("sending", "canceled"): "the receiver said abort",
     ("succeeded", "pending"): "replay",
     ("exhausted", "pending"): "replay",
-    ("held", "pending"): "enable",
+    ("held", "pending"): "enabled, verified",
 }
 
 
@@ -213,7 +213,7 @@ def _example(failure: Failure) -> int | None:
 
 def _diagram() -> str:
     lines = ["stateDiagram-v2", "    [*] --> sending: routed", "    [*] --> pending: routed, busy"]
-    lines.append("    [*] --> held: routed, endpoint disabled")
+    lines.append("    [*] --> held: routed, endpoint disabled or pending")
     for state, leads_to in TRANSITIONS.items():
         # In the order of the states: a set has none of its own.
         for target in (each for each in DeliveryState if each in leads_to):

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from hookline._app import Event, Webhooks
     from hookline._domain.api_key import ApiKey
     from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
-    from hookline._domain.endpoint import Endpoint
+    from hookline._domain.endpoint import Endpoint, EndpointState
     from hookline._domain.finding import Finding
     from hookline._domain.readiness import Readiness
+    from hookline._domain.receiver_check import CheckVerdict, ReceiverCheck
     from hookline._domain.replay import Job, JobState
     from hookline._engine.keys import generate_secret
     from hookline._engine.receipt import Receipt
@@ -29,9 +30,11 @@ __version__ = "0.1.0"
 __all__ = [
     "ApiKey",
     "Attempt",
+    "CheckVerdict",
     "DeliveryState",
     "DeliveryStatus",
     "Endpoint",
+    "EndpointState",
     "Event",
     "Finding",
     "HooklineError",
@@ -40,6 +43,7 @@ __all__ = [
     "OperationalEvent",
     "Readiness",
     "Receipt",
+    "ReceiverCheck",
     "Settings",
     "Webhooks",
     "generate_secret",
@@ -50,9 +54,11 @@ __all__ = [
 _HOMES = {
     "ApiKey": "hookline._domain.api_key",
     "Attempt": "hookline._domain.delivery",
+    "CheckVerdict": "hookline._domain.receiver_check",
     "DeliveryState": "hookline._domain.delivery",
     "DeliveryStatus": "hookline._domain.delivery",
     "Endpoint": "hookline._domain.endpoint",
+    "EndpointState": "hookline._domain.endpoint",
     "Event": "hookline._app",
     "Finding": "hookline._domain.finding",
     "HooklineError": "hookline.errors",
@@ -61,6 +67,7 @@ _HOMES = {
     "OperationalEvent": "hookline._observe.events",
     "Readiness": "hookline._domain.readiness",
     "Receipt": "hookline._engine.receipt",
+    "ReceiverCheck": "hookline._domain.receiver_check",
     "Settings": "hookline._settings",
     "Webhooks": "hookline._app",
     "generate_secret": "hookline._engine.keys",

@@ -26,18 +26,22 @@ from hookline._domain import url as url_parser
 from hookline._domain.address import judge_url, remedy
 from hookline._domain.api_key import ApiKey
 from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
-from hookline._domain.endpoint import Catalogue, Endpoint
+from hookline._domain.endpoint import Catalogue, Endpoint, SigningSecret, Target
 from hookline._domain.envelope import envelope
 from hookline._domain.finding import Finding
+from hookline._domain.handshake import Handshake
 from hookline._domain.options import KNOWN, MAX_RATE, MIN_RATE, EndpointOptions, checked
 from hookline._domain.readiness import Readiness
+from hookline._domain.receiver_check import EVENT as TEST_EVENT
+from hookline._domain.receiver_check import ReceiverCheck
 from hookline._domain.replay import EVERYTHING, FAILED, Job, Selection
 from hookline._domain.signature import SecretKind, check_secret, kind_of
 from hookline._domain.vitals import Schema
-from hookline._engine import doctor
+from hookline._engine import check_receiver, doctor
 from hookline._engine.api_keys import ApiKeys
 from hookline._engine.clock import SystemClock
 from hookline._engine.engine import Engine
+from hookline._engine.errand import Errands
 from hookline._engine.keys import generate_secret, new_key
 from hookline._engine.publish import EngineStopped
 from hookline._engine.receipt import Receipt
@@ -159,6 +163,11 @@ class Webhooks:
         options: Mapping[str, Any],
     ) -> Endpoint:
         given = checked(options)
+        if given.get("handshake") == Handshake.CLOUDEVENTS and not self.settings.handshake_origin:
+            raise InvalidInput(
+                "handshake: 'cloudevents' needs the setting handshake_origin, the name receivers "
+                "are to know this sender by, such as webhooks.example.com"
+            )
         signatures = given.get("signatures")
         secret = None if secret is None else check_secret(secret)
         forms.check(signatures, secret)
@@ -334,6 +343,7 @@ class Webhooks:
             store=database.store,
             queue=database.queue,
             sender=CurlSender(response_limit=settings.response_limit),
+            errands=Errands(CurlSender(response_limit=settings.response_limit)),
             clock=self._clock,
             observer=self._observer,
             settings=settings,
@@ -409,7 +419,7 @@ class Webhooks:
         StorageError; nothing is published then.
         """
         event_ = Event(event, data, metadata, idempotency_key, timestamp, deliver_at, ordering_key)
-        message = self._message(event_)
+        message = self._message(event_, self._catalogue)
         if session is not None:
             engine = await self._running(session)
             message.app = engine.app
@@ -435,7 +445,8 @@ class Webhooks:
         Each is an `Event`, or a tuple of its first fields: `("customer.created", {"id": "1"})`.
         Raises what `trigger` raises, for the first event that cannot be published.
         """
-        messages = [self._message(e if isinstance(e, Event) else Event(*e)) for e in events]
+        shaped = [e if isinstance(e, Event) else Event(*e) for e in events]
+        messages = [self._message(event, self._catalogue) for event in shaped]
         if not messages:
             return []
         engine = await self._running(session)
@@ -447,9 +458,9 @@ class Webhooks:
             keys = await self._on_home(engine.publish_together(messages))
         return [self._receipt(m, key) for m, key in zip(messages, keys, strict=True)]
 
-    def _message(self, event: Event) -> NewMessage:
+    def _message(self, event: Event, catalogue: Catalogue) -> NewMessage:
         """Return the message of an event, everything about it checked; its application is open."""
-        event_type = self._catalogue.event_type(event.event)
+        event_type = catalogue.event_type(event.event)
         if event.idempotency_key is not None:
             check.text("idempotency_key", event.idempotency_key, 1, MAX_IDEMPOTENCY_KEY)
         if event.ordering_key is not None:
@@ -585,6 +596,91 @@ class Webhooks:
         engine.ring_due()
         return held
 
+    async def change_url(self, endpoint: str | Endpoint, url: str) -> Endpoint:
+        """Send an endpoint's webhooks to another URL from now on, retries and held ones too.
+
+        Where a handshake is demanded, it is pending until the new place has answered. One that was
+        declared in code or file keeps the URL it is declared with as its name there, and moves
+        again when that declaration changes. Raises InvalidUrl, BlockedDestination, or InvalidInput
+        when another endpoint has the URL.
+        """
+        found = await self.endpoint(_name(endpoint))
+        moved = self._allowed(url, found.allowed_networks)
+        key = await self._endpoint_key(found)
+        engine = await self._running(None)
+        await self._on_home(engine.change_url(key, moved))
+        return await self.endpoint(_name(found))
+
+    async def verify_endpoint(self, endpoint: str | Endpoint, *, timeout: float = 60.0) -> Endpoint:
+        """Try now to verify a pending endpoint, and return it as it is then: see `Endpoint.state`.
+
+        The schedule begins anew with this try, which a process that delivers makes. `timeout` in
+        seconds until it is made; DeliveryTimeout afterwards. Raises EndpointNotFound or
+        EndpointDisabled. An endpoint that is not pending is returned as it is.
+        """
+        found = await self.endpoint(_name(endpoint))
+        if found.disabled:
+            raise EndpointDisabled(f"endpoint {found.url} is disabled: enable it first")
+        if found.pending_since is None:
+            return found
+        key, engine = await self._endpoint_key(found), await self._running(None)
+        await self._on_home(engine.handshaker.ask(key, timeout))
+        return await self.endpoint(_name(found))
+
+    async def send_test(
+        self, endpoint: str | Endpoint, event: str | Enum | None = None, data: Any = None
+    ) -> Receipt:
+        """Send one event to this endpoint alone, whatever it listens to, and return its receipt.
+
+        As any other it is stored, signed, logged, and tried again when it fails; to a disabled or
+        pending endpoint it is held. `event` is `webhook.test` unless you name another of the
+        catalogue; `data` says that this is a test unless you have something better. Raises
+        EndpointNotFound, UnknownEventType, InvalidPayload or PayloadTooLarge.
+        """
+        key = await self._endpoint_key(endpoint)
+        content = check_receiver.TEST_DATA if data is None else data
+        catalogue = Catalogue() if event is None else self._catalogue
+        message = self._message(Event(event or TEST_EVENT, content), catalogue)
+        engine = await self._running(None)
+        message.app = engine.app
+        await self._on_home(engine.store.publish_to(message, key))
+        engine.ring_due()
+        return self._receipt(message, message.key)
+
+    async def check_receiver(
+        self,
+        endpoint: str | Endpoint,
+        *,
+        secret: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[ReceiverCheck]:
+        """Return how a receiver treats test events, rightly and wrongly signed, check by check.
+
+        `endpoint` is one of yours; or, with its `secret`, any URL. Up to six events of the type
+        `webhook.test` are sent to it directly, one after another: nothing is stored, counted or
+        tried again. Raises EndpointNotFound, EndpointDisabled for a pending one, InvalidUrl or
+        BlockedDestination.
+        """
+        if secret is not None:
+            declared = self._endpoint("code", _url(endpoint), ["*"], secret, headers, {})
+            target = _target(declared, self._clock.now())
+        else:
+            target = await self._stored_target(endpoint)
+        errands = Errands(CurlSender(response_limit=self.settings.response_limit))
+        try:
+            return await check_receiver.examine(target, errands, self._clock, self.settings)
+        finally:
+            await asyncio.to_thread(errands.stop)
+
+    async def _stored_target(self, endpoint: str | Endpoint) -> Target:
+        found = await self.endpoint(_name(endpoint))
+        self._check_verified(found)
+        key, engine = await self._endpoint_key(found), await self._running(None)
+        target = await self._on_home(engine.store.handshakes.target(key))
+        if target is None:
+            raise EndpointNotFound(f"no endpoint {found.url!r} (any more)")
+        return target
+
     async def resend(self, message_id: str, endpoint: str | Endpoint) -> bool:
         """Send a message to an endpoint once more, now; False when it is just being sent.
 
@@ -668,7 +764,18 @@ class Webhooks:
                 f"endpoint {found.url} is disabled ({found.disabled_reason}): enable it first, "
                 "with await webhooks.enable(…), which also sends what is held"
             )
+        self._check_verified(found)
         return found.id
+
+    @staticmethod
+    def _check_verified(endpoint: Endpoint) -> None:
+        """Refuse to send anything but its challenge to a pending endpoint."""
+        if endpoint.pending_since is not None:
+            why = f" ({endpoint.pending_reason})" if endpoint.pending_reason else ""
+            raise EndpointDisabled(
+                f"endpoint {endpoint.url} is pending{why}: verify it first, with "
+                "await webhooks.verify_endpoint(…), which also sends what is held"
+            )
 
     def _check_log(self, selection: Selection, now: int) -> None:
         """Refuse to look for missing messages where the log is not complete any more."""
@@ -729,8 +836,7 @@ class Webhooks:
         return replace(job, _wait=wait)
 
     async def _found(self, endpoint: str | Endpoint) -> Endpoint:
-        wanted = (endpoint.id or endpoint.url) if isinstance(endpoint, Endpoint) else endpoint
-        return await self.endpoint(wanted)
+        return await self.endpoint(_name(endpoint))
 
     async def _endpoint_key(self, endpoint: str | Endpoint) -> bytes:
         return _stored_key(await self._found(endpoint))
@@ -844,6 +950,25 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
+
+
+def _name(endpoint: str | Endpoint) -> str:
+    return (endpoint.id or endpoint.url) if isinstance(endpoint, Endpoint) else endpoint
+
+
+def _url(endpoint: str | Endpoint) -> str:
+    return endpoint.url if isinstance(endpoint, Endpoint) else endpoint
+
+
+def _target(declared: Endpoint, now: int) -> Target:
+    """Return what sending to an endpoint needs that is stored nowhere."""
+    return Target(
+        key=new_key(now),
+        revision=0,
+        url=declared.url,
+        header_lines=tuple(f"{name}: {value}" for name, value in declared.headers.items()),
+        secrets=(SigningSecret(declared.secret),) if declared.secret else (),
+    )
 
 
 def _message_key(message_id: str) -> bytes:

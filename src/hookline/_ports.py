@@ -14,6 +14,7 @@ from hookline._domain.api_key import ApiKey
 from hookline._domain.breaker import Circuit, Health
 from hookline._domain.delivery import Attempt, Decision, DeliveryStatus, Outcome
 from hookline._domain.endpoint import Endpoint, Target
+from hookline._domain.handshake import Handshake, Proof
 from hookline._domain.identity import Identity
 from hookline._domain.replay import Job, Selection
 from hookline._domain.url import Url
@@ -275,6 +276,17 @@ class Store(Protocol):
         """Replays, and how far they got."""
         ...
 
+    @property
+    def handshakes(self) -> "Handshakes":
+        """Pending endpoints, and what came of the tries to verify them."""
+        ...
+
+    async def change_url(self, endpoint: bytes, url: str, now: int) -> None:
+        """Send an endpoint's deliveries elsewhere; pending again where a handshake is demanded."""
+
+    async def publish_to(self, message: NewMessage, endpoint: bytes) -> None:
+        """Publish a message for one endpoint alone, whatever it wants to hear."""
+
     async def release_held(self, now: int) -> int:
         """Make held deliveries of enabled endpoints due; return how many there were."""
         ...
@@ -374,8 +386,63 @@ class Jobs(Protocol):
 
 
 @dataclass(slots=True)
+class LeasedHandshake:
+    """One try to verify a pending endpoint, this worker's to make until its lease runs out.
+
+    `step` tries of the schedule were made before, `tries` in all. `own_rate` is the rate limit that
+    the endpoint has itself.
+    """
+
+    app: bytes
+    target: Target
+    handshake: Handshake
+    origin: str
+    own_rate: float | None
+    step: int
+    tries: int
+    lease: int
+
+
+class Handshakes(Protocol):
+    """Pending endpoints. Every write after a claim is fenced by its lease."""
+
+    async def next_due(self) -> int | None:
+        """Return when (Unix ms) the next try may be made."""
+        ...
+
+    async def claim(
+        self, room: int, now: int, lease_ms: int, timeout_ms: int
+    ) -> list[LeasedHandshake]:
+        """Lease due tries, each for its endpoint's timeout (or `timeout_ms`) and `lease_ms`."""
+        ...
+
+    async def succeed(self, leased: LeasedHandshake, proof: Proof, now: int) -> int | None:
+        """Make the endpoint active; return how many held deliveries are due, None: lease lost."""
+        ...
+
+    async def fail(self, leased: LeasedHandshake, proof: Proof, next_try_at: int | None) -> bool:
+        """Note why a try failed; the next is never when it is None. False: lease lost."""
+        ...
+
+    async def give_back(self, leased: LeasedHandshake, now: int) -> None:
+        """Leave a try that was not made to another worker, due at once."""
+
+    async def ask(self, endpoint: bytes, now: int) -> int | None:
+        """Make a try due now; return how many were made so far, None when it is not pending."""
+        ...
+
+    async def tries(self, endpoint: bytes) -> int | None:
+        """Return how many tries were made; None when the endpoint is not pending."""
+        ...
+
+    async def target(self, endpoint: bytes) -> Target | None:
+        """Return what sending to an endpoint needs, as it is now."""
+        ...
+
+
+@dataclass(slots=True)
 class Request:
-    """One HTTP POST, ready to send. `tag` comes back with the outcome; times in milliseconds.
+    """One HTTP request, ready to send. `tag` comes back with the outcome; times in milliseconds.
 
     `policy` says where it may go, `identity` how it is reached. `limit` are the bytes of the answer
     that are read, where it is not the sender's.
@@ -390,6 +457,7 @@ class Request:
     timeout_ms: int
     identity: Identity | None = None
     limit: int | None = None
+    method: str = "POST"
 
 
 Results = Sequence[tuple[Any, Outcome]]
@@ -437,6 +505,12 @@ class Observer(Protocol):
 
     def disabled(self, target: Target, reason: str) -> None:
         """The system disabled an endpoint: its receiver asked for it, or has long been failing."""
+
+    def verified(self, target: Target, released: int) -> None:
+        """A pending endpoint proved that it expects webhooks; so many held ones are due."""
+
+    def unverified(self, target: Target, reason: str, next_try_in: int | None) -> None:
+        """A pending endpoint did not; the next try is so many ms away, None: it was the last."""
 
     def trouble(self, what: str, error: BaseException) -> None:
         """The engine met an error it survives: the database is away, a batch is tried again."""

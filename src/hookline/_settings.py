@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hookline._domain import retry
+from hookline._domain import handshake, retry
 from hookline._domain.address import Policy, parse_networks
 from hookline._domain.encryption import parse_keys
+from hookline._domain.handshake import Handshake, Ownership
 from hookline._domain.identity import Proxying, parse_proxy
 from hookline.errors import InvalidInput, InvalidSettings
 
@@ -90,12 +91,25 @@ class Settings:
     proxy_resolves: bool = _setting(
         False, "names are resolved by the proxy, which has to keep them out of local networks then"
     )
+    handshake: str = _setting(
+        "",
+        "what proves that a receiver expects webhooks before any is sent: challenge, cloudevents, "
+        "or none; stored, so that a process that is not told leaves it as it is",
+    )
+    handshake_origin: str = _setting(
+        "", "the sender's name for CloudEvents receivers, such as webhooks.example.com"
+    )
     stop_timeout: float = _setting(30.0, "seconds stop() waits for requests in flight", 0, 300)
 
     def __post_init__(self) -> None:
         """Check every value; raise InvalidSettings naming the first bad one."""
         for f in fields(self):
             _check(f, getattr(self, f.name))
+        if self.handshake == Handshake.CLOUDEVENTS and not self.handshake_origin:
+            raise InvalidSettings(
+                "handshake_origin: is needed with handshake=cloudevents; the name receivers are "
+                "to know this sender by, such as webhooks.example.com"
+            )
 
     def __repr__(self) -> str:
         shown = {f.name: repr(getattr(self, f.name)) for f in fields(self)}
@@ -120,6 +134,11 @@ class Settings:
         resolves = self.proxy_resolves
         proxy = parse_proxy(self.proxy, resolves=resolves) if self.proxy else None
         return Proxying(proxy, resolves)
+
+    def ownership(self) -> Ownership:
+        """Return what the application demands of its endpoints."""
+        demanded = Handshake(self.handshake) if self.handshake else None
+        return Ownership(demanded, self.handshake_origin or None)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> "Settings":
@@ -248,4 +267,6 @@ _CHECKS: dict[str, Any] = {
     "allowed_networks": parse_networks,
     "encryption_key": parse_keys,
     "proxy": lambda text: parse_proxy(text) if text else None,
+    "handshake": lambda value: value and handshake.check(value),
+    "handshake_origin": handshake.check_origin,
 }

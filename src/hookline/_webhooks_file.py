@@ -110,6 +110,7 @@ _SHAPES: dict[str, tuple[str, Any]] = {
     "oauth2": ("an object", lambda v: v is None or isinstance(v, dict)),
     "http2": ("true or false", lambda v: isinstance(v, bool)),
     "proxy": ("text", _is_text_or_none),
+    "handshake": ("text", lambda v: v is None or isinstance(v, str)),
 }
 
 

@@ -15,7 +15,7 @@
     ├── InvalidWebhooksFile (ValueError)  webhooks.json, with file, position and reason
     ├── IdempotencyConflict            the same key was used with another event
     ├── EndpointNotFound (LookupError) no endpoint with that id or URL
-    ├── EndpointDisabled               nothing is replayed to it before it is enabled
+    ├── EndpointDisabled               nothing is sent to it before it is enabled, or verified
     ├── MessageNotFound (LookupError)  no message with that id, or it is gone by retention
     ├── JobNotFound (LookupError)      no replay with that id
     ├── ApiKeyNotFound (LookupError)   no API key with that id
@@ -121,7 +121,7 @@ class EndpointNotFound(HooklineError, LookupError):
 
 
 class EndpointDisabled(HooklineError):
-    """The endpoint is disabled: enable it, then replay to it."""
+    """The endpoint is disabled, or pending: enable or verify it first."""
 
 
 class MessageNotFound(HooklineError, LookupError):

@@ -37,6 +37,8 @@ from tests.receivers import servers
 from tools import npm
 
 from hookline import Webhooks, generate_secret
+from hookline._domain.delivery import Outcome
+from hookline._domain.handshake import challenge_body, judge_challenge
 from hookline._domain.signature import Signer, guide_signature
 from hookline.receiver import Cause, verify
 from hookline.testing import Receiver
@@ -369,6 +371,27 @@ def test_the_debugger_s_page_has_every_cause():
     assert sorted(named) == sorted(each.value for each in Cause if each is not Cause.VALID)
 
 
+def ownership(home, runner, receiver):
+    """The application of the page proves what is asked, and nothing to whoever cannot sign."""
+    body, now = challenge_body("abc", int(time.time() * 1000)), int(time.time())
+    signed = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(now),
+        "webhook-signature": Signer([SECRET]).standard("msg_1", now, body),
+    }
+
+    async def ask(headers):
+        transport = httpx.ASGITransport(home.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            answer = await client.post("/webhook", content=body, headers=headers)
+            return answer.status_code, answer.content
+
+    status, said = runner.run(ask(signed))
+    assert judge_challenge(Outcome(status, body=said), "abc").proved
+    assert runner.run(ask({}))[0] == 401
+    assert home.moved.url == f"{receiver.url}?v=2"
+
+
 @pytest.mark.skipif(not shutil.which("node"), reason="there is no node here")
 def test_node_receiver_takes_what_is_sent(place):
     """The Node server of the page verifies a real delivery, and refuses one with another secret."""
@@ -465,6 +488,7 @@ SHOWS = {
     "docs/how-to/rotate-secrets.md": (None, rotation),
     "docs/how-to/sign.md": (None, sign),
     "docs/how-to/transactions.md": (own_tables, transactions),
+    "docs/how-to/verify-ownership.md": (None, ownership),
 }
 
 

@@ -17,7 +17,7 @@ from tests.integration.private_support import (
 from hookline import DeliveryState
 from hookline._sending import guard
 from hookline.errors import BlockedDestination, InvalidHeader, InvalidInput
-from hookline.testing import Receiver
+from hookline.testing import Answer, Receiver
 
 SECRET = "geheim-4711"
 
@@ -346,3 +346,30 @@ async def test_from_a_file(make_webhooks, receiver, tokens, tmp_path):
     [stored] = await webhooks.endpoints()
     assert stored.oauth2["client_id"] == "shop"
     assert SECRET not in repr(stored)
+
+
+async def test_a_handshake_carries_a_token(make_webhooks, receiver, tokens):
+    """As a delivery does; so do the test events of a look at the receiver."""
+    receiver.answer(lambda got: Answer(200, json.dumps(got.json()["data"]).encode()))
+    webhooks = make_webhooks(handshake="challenge")
+    webhooks.register(receiver.url, ["a.b"], oauth2=grant(tokens))
+    await webhooks.start()
+    found = await webhooks.verify_endpoint(receiver.url)
+    assert found.state == "active"
+    checks = await webhooks.check_receiver(receiver.url)
+    assert checks[0].verdict == "passed"
+    sent = bearers(receiver)
+    assert len(sent) > len(checks) - 3
+    assert all(each is not None and each.startswith("Bearer ") for each in sent)
+
+
+async def test_a_handshake_without_a_token(make_webhooks, receiver, tokens):
+    """When the token endpoint gives none, the endpoint stays pending, and the reason is told."""
+    tokens.answers.extend([answer(503, b"")] * 9)
+    webhooks = make_webhooks(handshake="challenge")
+    webhooks.register(receiver.url, ["a.b"], oauth2=grant(tokens))
+    await webhooks.start()
+    found = await webhooks.verify_endpoint(receiver.url)
+    assert found.state == "pending"
+    assert found.pending_reason == "No access token"
+    assert receiver.received == []

@@ -282,7 +282,7 @@ def test_settings_show_no_secret():
 
 
 def test_credentials_of_an_endpoint_show_nowhere(database_file, make_webhooks, said):
-    """The OAuth2 secret and the proxy's password: in no `repr`, log, finding, or byte of the file."""
+    """The OAuth2 secret and the proxy's password: in no `repr`, log, finding or byte."""
     webhooks = make_webhooks(deliver=False, encryption_key=KEYS, development=True)
     declared = webhooks.register(
         "https://example.com/",

@@ -10,15 +10,18 @@ from sqlalchemy.orm import Session
 
 from hookline import (
     Attempt,
+    CheckVerdict,
     DeliveryState,
     DeliveryStatus,
     Endpoint,
+    EndpointState,
     Event,
     HooklineError,
     Job,
     JobState,
     OperationalEvent,
     Receipt,
+    ReceiverCheck,
     Settings,
     Webhooks,
     generate_secret,
@@ -157,6 +160,13 @@ async def looking_after() -> None:
     assert_type(attempts[0].status, int | None)
     assert_type(attempts[0].response_body, bytes)
     assert_type(await webhooks.resend("msg_", endpoint), bool)
+    assert_type(endpoint.state, EndpointState)
+    assert_type(await webhooks.verify_endpoint(endpoint, timeout=5), Endpoint)
+    assert_type(await webhooks.change_url(endpoint, "https://example.com/new"), Endpoint)
+    assert_type(await webhooks.send_test(endpoint, WebhookEvent.CUSTOMER_CREATED, {}), Receipt)
+    checks = await webhooks.check_receiver(endpoint.url, secret="whsec_")
+    assert_type(checks, list[ReceiverCheck])
+    assert_type(checks[0].verdict, CheckVerdict)
     job = await webhooks.replay(
         endpoint,
         since=datetime.now(UTC) - timedelta(days=1),

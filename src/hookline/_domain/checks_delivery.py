@@ -37,6 +37,7 @@ def delivery(
     yield circuits(vitals)
     yield failing(vitals)
     yield disabled(vitals)
+    yield pending(vitals)
     yield secrets(vitals, keys)
     yield unsigned(vitals)
     yield plain_http(vitals)
@@ -203,6 +204,28 @@ def disabled(vitals: Vitals) -> Finding:
             for e in holding
         ),
     )
+
+
+def pending(vitals: Vitals) -> Finding:
+    """Name the endpoints that have not proved yet that they expect webhooks, and say why."""
+    waiting = [e for e in vitals.active if e.pending_since is not None]
+    if not waiting:
+        return ok("pending", "every endpoint that has to be is verified")
+    return warning(
+        "pending",
+        f"{number(len(waiting), 'endpoint')} not verified: nothing is sent there but the handshake",
+        "have the receiver answer it, then: await webhooks.verify_endpoint(url)",
+        (_pending(each, vitals.now) for each in waiting),
+    )
+
+
+def _pending(endpoint: EndpointSigns, now: int) -> str:
+    since = span(now - (endpoint.pending_since or now))
+    why = endpoint.pending_detail or "not asked yet"
+    again = "not asked again by itself"
+    if endpoint.next_try_at is not None:
+        again = f"asked again in {span(max(0, endpoint.next_try_at - now))}"
+    return f"{endpoint.url}: {why}; pending for {since}, {again}, {endpoint.held:,} held"
 
 
 def secrets(vitals: Vitals, keys: Sequence[EncryptionKey]) -> Finding:

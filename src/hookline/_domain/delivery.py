@@ -222,6 +222,14 @@ def describe(outcome: Outcome) -> str:
     return f"{words} ({outcome.detail})" if outcome.detail else words
 
 
+def public_reason(outcome: Outcome) -> str:
+    """Return the failure in words for whoever registered the URL: no address, no network here."""
+    if outcome.failure is Failure.BLOCKED:
+        return Failure.BLOCKED.value
+    about_them = outcome.failure in {Failure.TLS, Failure.PROTOCOL}
+    return describe(outcome if about_them else outcome._replace(detail=""))
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One HTTP request in the log, and the state it left its delivery in."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -24,6 +24,14 @@ DEFAULT_CONCURRENCY = 20
 """Requests in flight to one endpoint, over all workers."""
 
 
+class EndpointState(StrEnum):
+    """Whether an endpoint is sent to; otherwise its deliveries are held."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    DISABLED = "disabled"
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """An endpoint as people see it. Secrets, keys and the headers' values are kept out of `repr`.
@@ -31,6 +39,9 @@ class Endpoint:
     `id` is None for a declaration that is not stored yet. `events` holds event types, prefixes
     such as `customer.*`, or `*`. `source` says where it comes from: `code`, `file` or `api`.
     `locked` says why the secret and the headers cannot be read, for those that do not open.
+    `pending_since` is set until its receiver has proved that it expects webhooks; `pending_reason`
+    says what came of the last try. `granted_rate` is what a CloudEvents receiver allows, in
+    requests per second.
     """
 
     url: str
@@ -51,11 +62,22 @@ class Endpoint:
     oauth2: Mapping[str, Any] | None = field(default=None, repr=False)
     http2: bool = False
     proxy: str | None = field(default=None, repr=False)
+    handshake: str | None = None
     source: str = "code"
     id: str | None = None
     disabled_at: datetime | None = None
     disabled_reason: str | None = None
     locked: str | None = None
+    pending_since: datetime | None = None
+    pending_reason: str | None = None
+    granted_rate: float | None = None
+
+    @property
+    def state(self) -> EndpointState:
+        """`disabled`, else `pending`, else `active`."""
+        if self.disabled:
+            return EndpointState.DISABLED
+        return EndpointState.ACTIVE if self.pending_since is None else EndpointState.PENDING
 
     @property
     def disabled(self) -> bool:
@@ -169,7 +191,7 @@ class Target:
     """What sending to an endpoint needs, as of one revision of it. Shared by its deliveries.
 
     `secrets` are newest first. `header_lines` are ready for the wire. `locked` says why neither
-    could be read.
+    could be read. `disabled_reason` is also set while it is pending: what is for it is held.
     """
 
     key: bytes

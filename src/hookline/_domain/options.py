@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from hookline._domain import address, check, forms, retry
+from hookline._domain import address, check, forms, handshake, retry
 from hookline._domain.identity import DIRECT, check_pem, parse_proxy
 from hookline._domain.oauth2 import OAuth2
 from hookline.errors import InvalidInput
@@ -28,7 +28,9 @@ class EndpointOptions(TypedDict, total=False):
     networks (`10.1.0.0/16`) that this endpoint may be in, beside those of the setting with that
     name: never take them from a customer. `signatures` are the forms its requests are signed in:
     `guide` and `standard` unless told otherwise; `svix`, `github`, `stripe`, `slack`, `shopify`,
-    and `ed25519`, which is `standard` without `v1` for ed25519 keys.
+    and `ed25519`, which is `standard` without `v1` for ed25519 keys. `handshake` (`none`,
+    `challenge` or `cloudevents`) is how this endpoint proves that it expects webhooks, instead of
+    the setting's way; the operator's too.
 
     `ca` are certificates (PEM) that the endpoint's must be signed by, instead of the system's
     authorities. `client_certificate` (PEM, the issuers after it) and `client_key` (PEM, not
@@ -53,6 +55,7 @@ class EndpointOptions(TypedDict, total=False):
     oauth2: Mapping[str, Any] | None
     http2: bool
     proxy: str | None
+    handshake: str | None
 
 
 KNOWN = tuple(EndpointOptions.__annotations__)
@@ -95,6 +98,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "retry_schedule": retry.check,
     "allowed_networks": _networks,
     "signatures": forms.parse,
+    "handshake": lambda value: handshake.check(value).value,
     "oauth2": lambda grant: OAuth2.of(grant).stored(),
     "proxy": _proxy,
 }

@@ -88,7 +88,8 @@ class EndpointSigns:
     """One endpoint and what waits for it.
 
     `due` deliveries could be sent now, `oldest_due` since when; `stuck` of them were leased by a
-    worker that let the lease run out long ago.
+    worker that let the lease run out long ago. While it is pending, `next_try_at` is when it is
+    asked again, None when somebody has to see to that.
     """
 
     id: str
@@ -96,6 +97,9 @@ class EndpointSigns:
     signed: bool
     disabled_at: int | None = None
     disabled_reason: str | None = None
+    pending_since: int | None = None
+    pending_detail: str = ""
+    next_try_at: int | None = None
     circuit: Circuit | None = None
     due: int = 0
     oldest_due: int | None = None
@@ -112,10 +116,10 @@ class EndpointSigns:
         return self.disabled_at is not None
 
     def waits(self, now: int) -> bool:
-        """Whether its due deliveries wait on purpose: disabled, or left alone for a while."""
+        """Whether its due deliveries wait on purpose: it is not sent to, or left alone a while."""
         circuit = self.circuit
         blocked = circuit is not None and (circuit.blocked_until > now or circuit.state != "closed")
-        return self.disabled or blocked
+        return self.disabled or self.pending_since is not None or blocked
 
 
 class Transaction(NamedTuple):

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryStatus
 from hookline._domain.endpoint import Endpoint
+from hookline._engine.errand import Errands
+from hookline._engine.handshake import Handshaker
 from hookline._engine.publish import Publisher
 from hookline._engine.replay import Replayer
 from hookline._engine.upkeep import keep_house
@@ -26,6 +28,7 @@ class Engine:
         store: Store,
         queue: Queue,
         sender: Sender,
+        errands: Errands,
         clock: Clock,
         observer: Observer,
         settings: Settings,
@@ -34,6 +37,7 @@ class Engine:
         """Nothing is opened before `start`.
 
         `before_routing` is awaited before each look for messages: it stores what was declared.
+        `errands` sends what is no delivery.
         """
         self.store = store
         self.queue = queue
@@ -48,6 +52,16 @@ class Engine:
             settings,
             working=lambda: self.worker.working,
             ring=self.worker.wake_due,
+        )
+        self._errands = errands
+        self.handshaker = Handshaker(
+            store.handshakes,
+            errands,
+            clock,
+            observer,
+            settings,
+            working=lambda: self.worker.working,
+            ring=self._released,
         )
         self._upkeep: asyncio.Task[None] | None = None
         self._announcing: set[asyncio.Task[None]] = set()
@@ -71,6 +85,7 @@ class Engine:
         if self._settings.deliver:
             await self.worker.start()
             self.replayer.start()
+            self.handshaker.start()
         self._upkeep = asyncio.create_task(
             keep_house(self.store, self.clock, self._observer, self.worker.wake_due)
         )
@@ -79,6 +94,8 @@ class Engine:
         """Commit what was handed in, finish what is in flight, close the database."""
         try:
             await self.publisher.drain()
+            await self.handshaker.stop()
+            self._errands.stop()
             await self.replayer.stop()
             await self.worker.stop()
         finally:
@@ -106,6 +123,16 @@ class Engine:
     async def declare(self, endpoints: Iterable[Endpoint]) -> None:
         """Store declared endpoints."""
         await self.store.declare(self.app, list(endpoints), self.clock.now())
+        self.handshaker.wake()
+
+    def _released(self) -> None:
+        """Say that what was held for an endpoint is due; called on the engine's loop."""
+        self._ring(self.worker.wake_due)
+
+    async def change_url(self, endpoint: bytes, url: str) -> None:
+        """Send an endpoint's deliveries elsewhere."""
+        await self.store.change_url(endpoint, url, self.clock.now())
+        self.handshaker.wake()
 
     async def publish_together(self, messages: list[NewMessage]) -> list[bytes]:
         """Publish messages in one commit, all or none; return the keys they are known by."""

@@ -9,6 +9,7 @@ from hookline._domain.endpoint import Target
 from hookline._domain.identity import Identity, Proxying
 from hookline._domain.oauth2 import MAX_ANSWER, OAuth2, Token, read
 from hookline._engine.attempt import Flight
+from hookline._engine.errand import Errands
 from hookline._ports import Request
 from hookline._settings import Settings
 
@@ -106,3 +107,15 @@ class Tokens:
         kept = self._kept.get(key)
         if kept is not None and kept.text == flight.token:
             del self._kept[key]
+
+
+async def equip(flight: Flight, tokens: Tokens, errands: Errands, now: int) -> Outcome | None:
+    """Give a single request its access token where it needs one; return what it failed with.
+
+    Raises what a target's damage raises.
+    """
+    grant = flight.delivery.target.grant()
+    request = None if grant is None else tokens.take(flight, grant, now)
+    if request is None:
+        return None
+    return tokens.landed(request.tag, await errands.send(request), now)

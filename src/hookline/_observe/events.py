@@ -18,8 +18,9 @@ class OperationalEvent(NamedTuple):
     """Something an operator should hear of.
 
     `type` is `endpoint.failing` (no 2xx for 24 and for 72 hours), `endpoint.disabled`,
-    `message.exhausted` (its last attempt failed) or `message.recovered` (it succeeded after
-    failing). `message_id` and `attempts` are set for messages.
+    `endpoint.verified` (a pending one is active), `endpoint.unverified` (its last handshake failed,
+    it stays pending), `message.exhausted` (its last attempt failed) or `message.recovered` (it
+    succeeded after failing). `message_id` and `attempts` are set for messages.
     """
 
     type: str
@@ -70,6 +71,15 @@ class EventObserver:
     def disabled(self, target: Target, reason: str) -> None:
         """Tell that the system disabled an endpoint."""
         self._tell("endpoint.disabled", target, reason)
+
+    def verified(self, target: Target, released: int) -> None:
+        """Tell that a pending endpoint is active."""
+        self._tell("endpoint.verified", target, f"{released} held webhooks are sent")
+
+    def unverified(self, target: Target, reason: str, next_try_in: int | None) -> None:
+        """Tell that the last handshake failed."""
+        if next_try_in is None:
+            self._tell("endpoint.unverified", target, reason)
 
     def trouble(self, what: str, error: BaseException) -> None:
         """Say nothing: the log does."""
@@ -133,6 +143,16 @@ class Observers:
         """Pass it on."""
         for observer in self._observers:
             observer.disabled(target, reason)
+
+    def verified(self, target: Target, released: int) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.verified(target, released)
+
+    def unverified(self, target: Target, reason: str, next_try_in: int | None) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.unverified(target, reason, next_try_in)
 
     def trouble(self, what: str, error: BaseException) -> None:
         """Pass it on."""

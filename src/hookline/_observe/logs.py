@@ -5,6 +5,7 @@ import logging
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Target
+from hookline._domain.finding import span
 from hookline._ports import Settlement
 from hookline.errors import HooklineError
 
@@ -69,6 +70,28 @@ class LogObserver:
             "Endpoint %s is disabled: %s; its deliveries are held",
             target.url,
             reason,
+            extra={"endpoint_id": ids.encode(ids.ENDPOINT, target.key), "reason": reason},
+        )
+
+    def verified(self, target: Target, released: int) -> None:
+        """Say that a pending endpoint is active."""
+        log.info(
+            "Endpoint %s is verified; %d held webhooks are sent",
+            target.url,
+            released,
+            extra={"endpoint_id": ids.encode(ids.ENDPOINT, target.key)},
+        )
+
+    def unverified(self, target: Target, reason: str, next_try_in: int | None) -> None:
+        """Say why a pending endpoint stays so, and what comes next."""
+        again = "verify_endpoint() tries again" if next_try_in is None else "tried again"
+        when = "" if next_try_in is None else f" in {span(next_try_in)}"
+        log.warning(
+            "Endpoint %s is not verified: %s; %s%s",
+            target.url,
+            reason,
+            again,
+            when,
             extra={"endpoint_id": ids.encode(ids.ENDPOINT, target.key), "reason": reason},
         )
 

@@ -99,6 +99,7 @@ class Handle:
         "_header_bytes",
         "_headers",
         "_limit",
+        "_method",
         "_proxied",
         "_refused",
         "_room",
@@ -135,6 +136,7 @@ class Handle:
         self.way = Way(Url("https", "", 0, ""), ("",))
         self._dialled = -1
         self._timeouts = (0, 0)
+        self._method = "POST"
         self._clear()
 
     def _clear(self) -> None:
@@ -167,6 +169,9 @@ class Handle:
             curl.setopt(pycurl.CONNECTTIMEOUT_MS, timeouts[0])
             curl.setopt(pycurl.TIMEOUT_MS, timeouts[1])
             self._timeouts = timeouts
+        if request.method != self._method:  # a body as with POST, if only an empty one
+            curl.setopt(pycurl.CUSTOMREQUEST, request.method)
+            self._method = request.method
         curl.setopt(pycurl.HTTPHEADER, request.header_lines)
         curl.setopt(pycurl.POSTFIELDS, request.body)
 

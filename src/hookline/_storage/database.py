@@ -72,6 +72,7 @@ def open_database(url: sa.URL, settings: Settings) -> Database:
             migrates=settings.migrate != "never",
             retention=retention,
             vault=vault,
+            ownership=settings.ownership(),
         )
         queue = SqliteQueue(path, response_kept=settings.response_kept, vault=vault)
         return Database(store, queue)
@@ -87,6 +88,7 @@ def open_database(url: sa.URL, settings: Settings) -> Database:
         migrates=settings.migrate == "always",
         retention=retention,
         vault=vault,
+        ownership=settings.ownership(),
     )
     return Database(
         store,

@@ -21,6 +21,7 @@ from hookline._storage.schema import (
     delivery,
     endpoint,
     endpoint_secret,
+    handshake,
     outbox,
 )
 from hookline._storage.unreachable import explain, name
@@ -163,8 +164,10 @@ def _endpoints(connection: sa.Connection, now: int, vault: Vault) -> list[Endpoi
         for row in connection.execute(sa.select(circuit))
     }
     signed = set(connection.execute(sa.select(endpoint_secret.c.endpoint_id)).scalars())
+    pending = {row.endpoint_id: row for row in connection.execute(sa.select(handshake))}
     found = []
     for row in connection.execute(sa.select(endpoint).order_by(endpoint.c.id)):
+        asked = pending.get(row.id)
         queue, credentials = queues.get(row.id), {}
         with suppress(SecretsLocked):  # then it is not known, which another check tells of
             credentials = opened_credentials(vault, row.credentials, row.id)
@@ -176,6 +179,9 @@ def _endpoints(connection: sa.Connection, now: int, vault: Vault) -> list[Endpoi
                 signed=row.id in signed,
                 disabled_at=row.disabled_at,
                 disabled_reason=row.disabled_reason,
+                pending_since=asked.since if asked else None,
+                pending_detail=asked.detail if asked else "",
+                next_try_at=asked.next_try_at if asked and asked.next_try_at < HELD else None,
                 circuit=circuits.get(row.id),
                 due=queue.due if queue else 0,
                 oldest_due=queue.oldest_due if queue and queue.due else None,

@@ -33,6 +33,7 @@ from hookline._storage.schema import (
     attempt,
     delivery,
     endpoint,
+    handshake,
     message,
     outbox,
 )
@@ -51,6 +52,9 @@ MOST_CACHED = 1000
 START, END = bytes(16), b"\xff" * 16
 LOCK = 0x7265706C
 """PostgreSQL's advisory lock around what a step writes, beside the application's own number."""
+_PENDING = sa.select(handshake.c.endpoint_id).where(handshake.c.endpoint_id == endpoint.c.id)
+SENT_TO = sa.and_(endpoint.c.disabled_at.is_(None), ~_PENDING.exists())
+"""Of an endpoint: it is neither disabled nor pending."""
 RELEASED = 1024
 """Held deliveries that `release` makes due, at most."""
 _ALONG_INDEXES = sa.select(
@@ -230,6 +234,7 @@ async def _endpoints(connection: AsyncConnection, *which: sa.ColumnElement[bool]
             columns.revision,
             columns.disabled_at,
             columns.disabled_reason,
+            _PENDING.exists().label("pending"),
         )
         .where(*which)
         .order_by(columns.id)
@@ -238,7 +243,7 @@ async def _endpoints(connection: AsyncConnection, *which: sa.ColumnElement[bool]
 
 
 def _audience(revision: int, rows: Iterable[Any], refusal: str | None) -> Audience:
-    enabled = [row for row in rows if row.disabled_at is None]
+    enabled = [row for row in rows if row.disabled_at is None and not row.pending]
     targets = {
         row.id: Target(row.id, row.revision, row.url, ordered=row.ordered) for row in enabled
     }
@@ -252,6 +257,8 @@ def _refusal(endpoint_id: str, rows: Sequence[Any]) -> str | None:
     if rows[0].disabled_at is not None:
         why = rows[0].disabled_reason or "disabled"
         return f"endpoint {endpoint_id} is disabled ({why}); enable it, then replay again"
+    if rows[0].pending:
+        return f"endpoint {endpoint_id} is pending; verify it, then replay again"
     return None
 
 
@@ -374,9 +381,9 @@ async def _missing_page(connection: AsyncConnection, f: Frame, cursor: Cursor) -
     rows, end = await _part(
         connection,
         [columns.id],
-        [columns.app_id, columns.event_type],
+        [columns.app_id, columns.event_type, columns.only_endpoint],
         [columns.id >= max(f.low, f.log_begins, cursor.first), columns.id < f.high],
-        lambda part: [part.app_id == f.app],
+        lambda part: [part.app_id == f.app, part.only_endpoint.is_(None)],
     )
     candidates: list[Candidate] = []
     for row in rows:
@@ -622,7 +629,7 @@ async def release(connection: AsyncConnection, key: bytes, now: int) -> int:
     In two statements: in one, PostgreSQL may read the batch anew for every row of it.
     """
     await along_indexes(connection)
-    enabled = sa.select(endpoint.c.id).where(endpoint.c.id == key, endpoint.c.disabled_at.is_(None))
+    enabled = sa.select(endpoint.c.id).where(endpoint.c.id == key, SENT_TO)
     held = sa.and_(delivery.c.endpoint_id == key, delivery.c.next_attempt_at == HELD)
     some = await connection.execute(
         sa.select(delivery.c.message_id).where(held, enabled.exists()).limit(RELEASED)

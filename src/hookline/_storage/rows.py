@@ -17,6 +17,7 @@ from hookline.errors import SecretsLocked
 
 SUCCESS = DeliveryState.SUCCEEDED
 EXTRA = (
+    "handshake",
     "signatures",
     "allowed_networks",
     "ca",
@@ -58,20 +59,27 @@ def target(
         )
     except SecretsLocked as error:
         locked = str(error)
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    if row["granted_origin"] is not None:  # CloudEvents HTTP Webhooks 1.0.2, §4.1.2
+        lines.append(f"WebHook-Request-Origin: {row['granted_origin']}")
+    options = options_of(json.loads(row["options"]), credentials)
+    options.pop("handshake", None)  # sending is not concerned with it
+    rates = [rate for rate in (row["rate_limit"], row["granted_rate"]) if rate is not None]
+    held = (row["disabled_reason"] or "disabled") if disabled else "pending"
     return Target(
         key=key,
         revision=row["revision"],
         url=row["url"],
-        header_lines=tuple(f"{name}: {value}" for name, value in headers.items()),
+        header_lines=tuple(lines),
         secrets=secrets,
         locked=locked,
         retry_schedule=tuple(json.loads(schedule)) if schedule else None,
         timeout=row["timeout"],
         concurrency=row["concurrency"] or DEFAULT_CONCURRENCY,
-        rate_limit=row["rate_limit"],
+        rate_limit=min(rates, default=None),
         ordered=bool(row["ordered"]),
-        disabled_reason=(row["disabled_reason"] or "disabled") if disabled else None,
-        **options_of(json.loads(row["options"]), credentials),
+        disabled_reason=held if disabled or row["pending"] else None,
+        **options,
     )
 
 

@@ -94,6 +94,9 @@ application = sa.Table(
     _key("id", primary=True),
     sa.Column("uid", sa.Text, unique=True),
     sa.Column("name", sa.Text, nullable=False),
+    # What its endpoints have to do before they are sent to, and the name they know it by.
+    sa.Column("handshake", sa.Text, nullable=False, default="none"),
+    sa.Column("handshake_origin", sa.Text, nullable=False, default=""),
     # Counts changes of its endpoints: a cached routing table is current while this is unchanged.
     _number("revision"),
     _number("created_at"),
@@ -125,6 +128,9 @@ endpoint = sa.Table(
     sa.Column("declared_digest", sa.LargeBinary),
     _number("disabled_at", nullable=True),
     sa.Column("disabled_reason", sa.Text),
+    # What its receiver permitted: the name this sender goes by, and requests per second.
+    sa.Column("granted_origin", sa.Text),
+    sa.Column("granted_rate", sa.Float),
     _number("revision"),
     _number("created_at"),
     _number("updated_at"),
@@ -147,6 +153,23 @@ endpoint_secret = sa.Table(
     sa.Index(None, "endpoint_id"),
 )
 
+# The endpoints that are pending: one has a row until its receiver has proved that it expects
+# webhooks. A try is claimed as a delivery is: `lease` is the claim's own number, 0 while nobody has
+# it. `step` tries of the schedule were made, `tries` in all; after the last one the next is never.
+handshake = sa.Table(
+    PREFIX + "handshake",
+    metadata,
+    sa.Column("endpoint_id", Key, _of("endpoint"), primary_key=True, nullable=False),
+    _number("since"),
+    _number("step"),
+    _number("tries"),
+    _number("lease"),
+    _number("next_try_at"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Index(None, "next_try_at"),
+)
+
 message = sa.Table(
     PREFIX + "message",
     metadata,
@@ -155,6 +178,8 @@ message = sa.Table(
     sa.Column("event_type", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("ordering_key", sa.Text),
+    # Set for a test: it is for this endpoint alone, whatever others want to hear.
+    sa.Column("only_endpoint", Key),
     _number("created_at"),
     _number("deliver_at", nullable=True),
     _number("canceled_at", nullable=True),

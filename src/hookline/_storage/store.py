@@ -1,6 +1,7 @@
 """The Store: everything off the hot path, SQLAlchemy Core, once for all databases."""
 
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,13 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hookline._domain import ids
 from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus, Timings
 from hookline._domain.endpoint import Endpoint
+from hookline._domain.handshake import Handshake, Ownership
 from hookline._domain.options import SENSITIVE
 from hookline._domain.vitals import Pulse, Vitals
 from hookline._engine.keys import new_key
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._ports import NewMessage, Reencrypted
 from hookline._storage import doctor, migrate, replay, sealed
+from hookline._storage import handshake as pending
 from hookline._storage.api_keys import SqlApiKeys
+from hookline._storage.handshake import SqlHandshakes
 from hookline._storage.jobs import SqlJobs
 from hookline._storage.postgresql import partitions
 from hookline._storage.rows import (
@@ -42,6 +46,7 @@ from hookline._storage.schema import (
     delivery,
     endpoint,
     endpoint_secret,
+    handshake,
     idempotency,
     message,
     outbox,
@@ -56,9 +61,12 @@ from hookline.errors import (
     StorageError,
 )
 
+log = logging.getLogger("hookline")
+
 DEFAULT_APPLICATION = "default"
 PRUNE_BATCH = 2000
 POSTGRES_PORT = 5432
+NOTHING_GRANTED = {"granted_origin": None, "granted_rate": None}
 ENDS = frozenset({DeliveryState.SUCCEEDED, DeliveryState.EXHAUSTED, DeliveryState.CANCELED})
 HALF = 32
 """Where the secret's half of a declaration's digest begins."""
@@ -84,16 +92,18 @@ class SqlStore:
         migrates: bool = True,
         retention: Retention | None = None,
         vault: Vault | None = None,
+        ownership: Ownership | None = None,
     ) -> None:
         """Take an engine whose transactions hold the write lock from their start on SQLite.
 
         `migrates`: whether `start` brings the schema up to date, or only checks it. `vault` seals
-        and opens secrets.
+        and opens secrets. `ownership` is what the default application demands of its endpoints.
         """
         self._engine = engine
         self._vault = vault or Vault()
         self._migrates = migrates
         self._retention = retention or Retention()
+        self._ownership = ownership or Ownership()
         self._partitioned = engine.dialect.name == "postgresql"
         self.jobs = SqlJobs(
             self._writing,
@@ -102,6 +112,9 @@ class SqlStore:
             log_kept_ms=self._retention.attempts_ms,
         )
         self.api_keys = SqlApiKeys(self._writing, self._reading)
+        self.handshakes = SqlHandshakes(
+            self._writing, self._reading, self._release, vault=self._vault
+        )
 
     async def start(self, now: int) -> bytes:
         """Check or migrate; return the key of the default application, made when there is none.
@@ -130,6 +143,8 @@ class SqlStore:
                 key = await connection.scalar(find)
             if key is None:
                 raise StorageError("the default application could not be made")
+            if await pending.adopt(connection, key, self._ownership, now):
+                log.info("What endpoints have to prove is another handshake from now on")
             return key
 
     async def migrate(self) -> bool:
@@ -204,7 +219,10 @@ class SqlStore:
     async def _declare(
         self, connection: AsyncConnection, app: bytes, declared: Endpoint, now: int
     ) -> bytes | None:
-        """Store one declaration; return its key when it is back in the file it had left."""
+        """Store one declaration; return its key when what is held for it may be sent.
+
+        It is back in the file it had left, or need not prove any more that it expects webhooks.
+        """
         digest = _digest(declared)
         values: dict[str, Any] = {
             "url": declared.url,
@@ -226,7 +244,7 @@ class SqlStore:
                 )
             )
         ).first()
-        back, before = False, None
+        back, moved, before = False, True, None
         key = new_key(now) if found is None else found.id
         values["headers"] = sealed_headers(self._vault, declared.headers, key)
         values["credentials"] = sealed_credentials(self._vault, declared, key)
@@ -236,16 +254,23 @@ class SqlStore:
             await connection.execute(endpoint.insert(), {**fixed, **values, "revision": 0})
         else:
             before = sealed.opened_digest(self._vault, found.declared_digest, key)
+            moved = found.url != declared.url
             back = found.disabled_at is not None and found.disabled_reason == LEFT_FILE
             if before == digest and found.source == declared.source and not back:
                 return None
             if back:
                 values |= {"disabled_at": None, "disabled_reason": None}
+            if moved:
+                values |= NOTHING_GRANTED
             await connection.execute(endpoint.update().where(endpoint.c.id == key), values)
         if (before or b"")[HALF:] != digest[HALF:]:
             await self._replace_secrets(connection, key, declared.secret, now)
+        demanded = await pending.demanded(connection, app, declared.handshake)
+        lifted = await pending.declared(
+            connection, self._insert(handshake), key, demanded, now, elsewhere=moved
+        )
         await self._touch(connection, key)
-        return key if back else None
+        return key if back or lifted else None
 
     async def _replace_secrets(
         self, connection: AsyncConnection, key: bytes, secret: str | None, now: int
@@ -307,7 +332,10 @@ class SqlStore:
         """Return all endpoints, oldest first, with their newest secret."""
         async with self._reading() as connection:
             rows = await connection.execute(
-                sa.select(endpoint).where(endpoint.c.app_id == app).order_by(endpoint.c.id)
+                sa.select(endpoint, handshake.c.since, handshake.c.reason)
+                .join(handshake, isouter=True)
+                .where(endpoint.c.app_id == app)
+                .order_by(endpoint.c.id)
             )
             keys = await connection.execute(
                 sa.select(endpoint_secret)
@@ -344,6 +372,31 @@ class SqlStore:
         """Disable an endpoint."""
         async with self._writing() as connection:
             await self._set_disabled(connection, key, now, reason)
+
+    async def change_url(self, key: bytes, url: str, now: int) -> None:
+        """Send an endpoint's deliveries elsewhere; pending again where a handshake is demanded.
+
+        Raises InvalidInput when another endpoint of the application has that URL.
+        """
+        async with self._writing() as connection:
+            app = await connection.scalar(sa.select(endpoint.c.app_id).where(endpoint.c.id == key))
+            mine = application.c.id == app
+            await connection.execute(sa.select(application.c.id).where(mine).with_for_update())
+            urls = sa.or_(endpoint.c.url == url, endpoint.c.declared_url == url)
+            taken = sa.select(endpoint.c.id).where(endpoint.c.app_id == app, urls)
+            if await connection.scalar(taken.where(endpoint.c.id != key)):
+                raise InvalidInput(f"url: {url} is that of another endpoint")
+            one = endpoint.c.id == key
+            row = (await connection.execute(sa.select(endpoint).where(one))).first()
+            if row is None or row.url == url:
+                return
+            await connection.execute(
+                endpoint.update().where(one), {"url": url, "updated_at": now, **NOTHING_GRANTED}
+            )
+            own = row.options.get("handshake")
+            if await pending.demanded(connection, row.app_id, own) is not Handshake.NONE:
+                await pending.require(connection, self._insert(handshake), key, now)
+            await self._touch(connection, key)
 
     async def _set_disabled(
         self, connection: AsyncConnection, key: bytes, at: int | None, reason: str | None
@@ -494,6 +547,20 @@ class SqlStore:
             )
             return True
 
+    async def publish_to(self, new: NewMessage, endpoint_key: bytes) -> None:
+        """Publish a message for one endpoint alone: it is routed already, whatever others want."""
+        async with self._writing() as connection:
+            ordered = await connection.scalar(
+                sa.select(endpoint.c.ordered).where(endpoint.c.id == endpoint_key)
+            )
+            line = (new.ordering_key or "") if ordered else None
+            await self._lock_lines(connection, [endpoint_key] if ordered else [])
+            await connection.execute(
+                message.insert(), {**_message_row(new), "only_endpoint": endpoint_key}
+            )
+            once = replay.Chosen(replay.Candidate(replay.HERE, new.key, endpoint_key), None, line)
+            await replay.make_due(connection, self._insert(delivery), [once], new.due_at)
+
     async def _lock_lines(self, connection: AsyncConnection, keys: Iterable[bytes]) -> None:
         """Let nobody join or leave the lines of ordered endpoints until the transaction ends.
 
@@ -543,7 +610,7 @@ class SqlStore:
         )
         async with self._reading() as connection:
             found = await connection.execute(
-                sa.select(endpoint.c.id).where(endpoint.c.disabled_at.is_(None), held.exists())
+                sa.select(endpoint.c.id).where(replay.SENT_TO, held.exists())
             )
             left_behind = found.scalars().all()
         return sum([await self._release(key, now) for key in left_behind])
@@ -661,18 +728,7 @@ class SqlStore:
             older = await self._claim_key(execute, new)
             if older is not None:
                 return older
-        await execute(
-            message.insert(),
-            {
-                "id": new.key,
-                "app_id": new.app,
-                "event_type": new.event_type,
-                "body": new.body,
-                "ordering_key": new.ordering_key,
-                "created_at": new.created_at,
-                "deliver_at": new.deliver_at,
-            },
-        )
+        await execute(message.insert(), _message_row(new))
         await execute(outbox.insert(), {"due_at": new.due_at, "message_id": new.key})
         return new.key
 
@@ -704,6 +760,18 @@ class SqlStore:
                 f"{ours.render_as_string()}; give both the same database "
                 "(Webhooks(database=…) or HOOKLINE_DATABASE)"
             )
+
+
+def _message_row(new: NewMessage) -> dict[str, Any]:
+    return {
+        "id": new.key,
+        "app_id": new.app,
+        "event_type": new.event_type,
+        "body": new.body,
+        "ordering_key": new.ordering_key,
+        "created_at": new.created_at,
+        "deliver_at": new.deliver_at,
+    }
 
 
 def _first_key(at: int) -> bytes:
@@ -784,6 +852,9 @@ def _endpoint(row: Any, newest: Any, vault: Vault) -> Endpoint:
         id=ids.encode(ids.ENDPOINT, row.id),
         disabled_at=_time(row.disabled_at),
         disabled_reason=row.disabled_reason,
+        pending_since=_time(row.since),
+        pending_reason=row.reason or None,
+        granted_rate=row.granted_rate,
         **options_of(row.options, credentials),
     )
 

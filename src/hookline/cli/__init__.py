@@ -12,6 +12,7 @@ import typer
 
 import hookline
 from hookline.cli import keys
+from hookline.cli.check_receiver import check_receiver
 from hookline.cli.check_url import check_url
 from hookline.cli.doctor import doctor
 from hookline.cli.migrate import migrate
@@ -53,6 +54,7 @@ app.command()(worker)
 app.command()(migrate)
 app.command()(doctor)
 app.command("check-url")(check_url)
+app.command("check-receiver")(check_receiver)
 app.command()(verify)
 app.add_typer(keys.app, name="keys")
 

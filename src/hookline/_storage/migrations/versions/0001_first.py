@@ -15,6 +15,8 @@ def upgrade() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("uid", sa.Text),
         sa.Column("name", sa.Text, nullable=False),
+        sa.Column("handshake", sa.Text, nullable=False),
+        sa.Column("handshake_origin", sa.Text, nullable=False),
         sa.Column("revision", sa.BigInteger, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_hookline_application"),
@@ -40,6 +42,8 @@ def upgrade() -> None:
         sa.Column("declared_digest", sa.LargeBinary),
         sa.Column("disabled_at", sa.BigInteger),
         sa.Column("disabled_reason", sa.Text),
+        sa.Column("granted_origin", sa.Text),
+        sa.Column("granted_rate", sa.Float),
         sa.Column("revision", sa.BigInteger, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
@@ -79,12 +83,32 @@ def upgrade() -> None:
         "ix_hookline_endpoint_secret_endpoint_id", "hookline_endpoint_secret", ["endpoint_id"]
     )
     op.create_table(
+        "hookline_handshake",
+        sa.Column("endpoint_id", KEY, nullable=False),
+        sa.Column("since", sa.BigInteger, nullable=False),
+        sa.Column("step", sa.BigInteger, nullable=False),
+        sa.Column("tries", sa.BigInteger, nullable=False),
+        sa.Column("lease", sa.BigInteger, nullable=False),
+        sa.Column("next_try_at", sa.BigInteger, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("detail", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("endpoint_id", name="pk_hookline_handshake"),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"],
+            ["hookline_endpoint.id"],
+            ondelete="CASCADE",
+            name="fk_hookline_handshake_endpoint_id",
+        ),
+    )
+    op.create_index("ix_hookline_handshake_next_try_at", "hookline_handshake", ["next_try_at"])
+    op.create_table(
         "hookline_message",
         sa.Column("id", KEY, nullable=False),
         sa.Column("app_id", KEY, nullable=False),
         sa.Column("event_type", sa.Text, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("ordering_key", sa.Text),
+        sa.Column("only_endpoint", KEY),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("deliver_at", sa.BigInteger),
         sa.Column("canceled_at", sa.BigInteger),
@@ -239,6 +263,7 @@ def downgrade() -> None:
         "delivery",
         "outbox",
         "message",
+        "handshake",
         "endpoint_secret",
         "endpoint",
         "application",

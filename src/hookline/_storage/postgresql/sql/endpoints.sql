@@ -1,5 +1,6 @@
 SELECT
   id, revision, url, headers, credentials, options, retry_schedule, timeout, concurrency, rate_limit,
-  ordered, disabled_reason, disabled_at, events
+  ordered, disabled_reason, disabled_at, events, granted_origin, granted_rate,
+  EXISTS (SELECT 1 FROM hookline_handshake WHERE endpoint_id = hookline_endpoint.id) AS pending
 FROM hookline_endpoint
 WHERE id = ANY ($1::uuid[])
