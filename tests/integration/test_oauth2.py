@@ -359,7 +359,7 @@ async def test_a_handshake_carries_a_token(make_webhooks, receiver, tokens):
     checks = await webhooks.check_receiver(receiver.url)
     assert checks[0].verdict == "passed"
     sent = bearers(receiver)
-    assert len(sent) > len(checks) - 3
+    assert len(sent) == 3  # the challenge, and one event twice
     assert all(each is not None and each.startswith("Bearer ") for each in sent)
 
 
