@@ -29,11 +29,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Self, TypeAlias
 from weakref import WeakSet
 
+from hookline._domain.handshake import EVENT as CHALLENGE
 from hookline._domain.signature import check_receiver_secret
 from hookline._engine.clock import FakeClock
 from hookline.receiver import TOLERANCE, Cause, Reason, VerificationError, diagnose, verify
 
-__all__ = ["Answer", "FakeClock", "Handler", "Received", "ReceivedHeaders", "Receiver"]
+__all__ = [
+    "Answer",
+    "FakeClock",
+    "Handler",
+    "Received",
+    "ReceivedHeaders",
+    "Receiver",
+    "agree",
+]
 
 
 class ReceivedHeaders(Mapping[str, str]):
@@ -139,6 +148,21 @@ class Received:
 
 Responder: TypeAlias = Callable[[Received], Answer | int]
 """Decides the answer to one request; runs in the thread of its connection."""
+
+
+def agree(received: Received) -> Answer:
+    """Answer the handshake's question as a receiver should, and everything else with 200.
+
+    `receiver.answer(agree)`. A question whose signature does not fit is not answered.
+    """
+    if received.event != CHALLENGE or received.verified is False:
+        return Answer()
+    try:
+        text = received.json()["data"]["challenge"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return Answer()
+    body = json.dumps({"challenge": text}).encode()
+    return Answer(body=body, headers={"Content-Type": "application/json"})
 
 
 @dataclass(slots=True)

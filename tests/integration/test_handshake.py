@@ -13,7 +13,7 @@ from tests.integration.test_hostile_receivers import Hostile
 from hookline import DeliveryState, EndpointState
 from hookline.errors import DeliveryTimeout, EndpointDisabled, InvalidInput
 from hookline.receiver import verify
-from hookline.testing import Answer, FakeClock, Handler, Receiver
+from hookline.testing import Answer, FakeClock, Handler, Receiver, agree
 
 SECRET = "your-secret-key"
 CHALLENGE = "webhook.challenge"
@@ -493,3 +493,15 @@ async def test_a_test_event_is_tried_again(make_webhooks, receiver):
     assert [verify(r.body, r.headers, SECRET).id for r in receiver.received] == [
         receiver.received[0].id
     ] * 2
+
+
+@pytest.mark.parametrize("secret", [None, "your-secret-key", "another-secret"])
+async def test_the_test_receiver_agrees(make_webhooks, secret):
+    """`agree` answers a question it can verify, or need not; a wrong signature gets no answer."""
+    with Receiver(secret=secret) as receiver:
+        receiver.answer(agree)
+        webhooks = make_webhooks(handshake="challenge")
+        webhooks.register(receiver.url, ["*"], secret="your-secret-key")
+        await webhooks.start()
+        found = await webhooks.verify_endpoint(receiver.url)
+        assert (found.state == "active") == (secret != "another-secret")

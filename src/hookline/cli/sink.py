@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hookline.cli._sink.server import Sink
-    from hookline.testing import Received, Receiver
+    from hookline.testing import Answer, Received, Receiver
 
 
 def sink(
@@ -107,9 +107,15 @@ class _Plan:
         return cls(status or (500 if fail_first else 200), drop, fail_first, delay)
 
     def apply(self, receiver: "Receiver") -> None:
-        if self.times:
-            receiver.answer(200, delay=self.delay)
-        receiver.answer(self.status, drop=self.drop, delay=self.delay, times=self.times)
+        receiver.answer(self._agree)
+        if self.times or self.drop or self.status != HTTPStatus.OK:
+            receiver.answer(self.status, drop=self.drop, delay=self.delay, times=self.times)
+
+    def _agree(self, received: "Received") -> "Answer":
+        """Answer 200, and the handshake's question, so that a sender can be tried with it on."""
+        from hookline.testing import agree  # noqa: PLC0415
+
+        return replace(agree(received), delay=self.delay)
 
     def in_words(self) -> str:
         what = "the connection is reset" if self.drop else str(self.status)
