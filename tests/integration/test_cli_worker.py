@@ -502,6 +502,7 @@ def test_a_database_that_dies_in_the_middle(run, server, publish):
         receiver.answer(answer)
         messages = publish(server.url(), receiver, range(1000))
         assert started.wait(PATIENCE)
+        worker.wait_for("Webhook sent successfully")  # else none may be settled yet
         server.kill()
         settled = {
             json.loads(line)["message_id"] for line in worker.containing("Webhook sent successf")

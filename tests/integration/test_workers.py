@@ -140,6 +140,7 @@ async def test_an_ordered_endpoint_stays_ordered(workers, postgres_url):
     with Receiver() as receiver:
         receiver.answer(answer)
         one.register(receiver.url, ["*"], ordered=True)
+        await one.start()  # stored, before another process publishes
         for n in range(30):
             for line in "abc":
                 webhooks = one if n % 2 else two
