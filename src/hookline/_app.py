@@ -593,7 +593,7 @@ class Webhooks:
         key = await self._endpoint_key(endpoint)
         engine = await self._running(None)
         held = await self._on_home(engine.store.enable(key, engine.clock.now()))
-        engine.ring_due()
+        engine.ring_released()
         return held
 
     async def change_url(self, endpoint: str | Endpoint, url: str) -> Endpoint:

@@ -1,6 +1,8 @@
 """Declaring endpoints in code and file, rotating their secrets, disabling and enabling them."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from enum import Enum
 
@@ -392,3 +394,21 @@ async def test_events_held_by_one_receiver_do_not_stop_others(make_webhooks, rec
             receiver.url: DeliveryState.HELD,
             other.url: DeliveryState.SUCCEEDED,
         }
+
+
+async def test_what_was_held_just_after_the_release_is_sent(
+    make_webhooks, database_file, receiver, monkeypatch
+):
+    """A message that another process was routing while its endpoint was enabled waits no minute."""
+    monkeypatch.setattr("hookline._engine.upkeep.OVERTAKEN", 0.01)
+    webhooks = make_webhooks()
+    webhooks.register(receiver.url, ["*"], secret="your-secret-key")
+    await webhooks.disable(receiver.url, "test")
+    receipt = await webhooks.trigger("a.b", {})
+    [status] = await receipt.delivered()
+    assert status.state is DeliveryState.HELD
+    with closing(sqlite3.connect(database_file)) as connection, connection:
+        connection.execute("UPDATE hookline_endpoint SET disabled_at = NULL, revision = 99")
+        connection.execute("UPDATE hookline_application SET revision = 99")
+    webhooks._engine.ring_released()
+    await receiver.arrived(1)

@@ -612,3 +612,17 @@ def test_an_ed25519_signature_and_its_public_key():
         assert found.cause is Cause.UNKNOWN
         assert "does not fit this public key" in found.sentence
     assert diagnose(BODY, headers, mine, now=at).cause is Cause.ALGORITHM
+
+
+def test_a_signature_that_begins_like_a_version_is_searched_whole():
+    """`v1,v4b…` is one item: its base64 may begin with `v` and a digit."""
+    times = range(NOW, NOW + 10_000)
+    signer = Signer([SECRET])
+    at = next(t for t in times if re.match(r"v1,v\d", signer.standard("msg_1", t, BODY)))
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(at),
+        "webhook-signature": signer.standard("msg_1", at, BODY),
+    }
+    assert diagnose(BODY, headers, SECRET, now=at).valid
+    assert diagnose(BODY, headers, f"{SECRET}\n", now=at).cause is Cause.SECRET_WHITESPACE

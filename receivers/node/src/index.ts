@@ -296,7 +296,7 @@ async function checkStandard(
   content.set(raw, head.length);
   const values = found.get(`${family}-signature`) ?? [];
   const signatures = values
-    .flatMap((value) => value.split(/[\s,]+(?=v\d)|\s+/)) // several headers may come joined by commas
+    .flatMap((value) => value.split(/[\s,]+(?=v\d+[a-z]*,)|\s+/)) // several headers may come joined by commas
     .filter((item) => item.startsWith('v1,'))
     .map((item) => fromBase64(item.slice(3), true));
   if (!(await anyFits(secrets.map(standardKey), signatures, content))) {

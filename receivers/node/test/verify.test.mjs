@@ -100,6 +100,20 @@ test('several signatures, in one header, in several, or joined by a proxy', asyn
   }
 });
 
+test('a signature whose base64 begins like a version is still one signature', async () => {
+  let met = 0;
+  for (let at = NOW; met < 3; at += 1) {
+    const headers = signed(BODY, { at });
+    if (!/^v1,v\d/.test(headers['webhook-signature'])) continue;
+    met += 1;
+    assert(await verify(BODY, headers, SECRET, { now: at }));
+    const other = signed(BODY, { at, secret: 'another' })['webhook-signature'];
+    for (const joined of [`${other},${headers['webhook-signature']}`, `${headers['webhook-signature']}, ${other}`]) {
+      assert(await verify(BODY, { ...headers, 'webhook-signature': joined }, SECRET, { now: at }));
+    }
+  }
+});
+
 test('several secrets while one replaces another', async () => {
   assert(await verify(BODY, signed(), ['old', SECRET]));
   assert(await verify(BODY, guide(), [SECRET, 'new']));

@@ -65,6 +65,7 @@ class Engine:
         )
         self._upkeep: asyncio.Task[None] | None = None
         self._announcing: set[asyncio.Task[None]] = set()
+        self._held_released = asyncio.Event()
         self.declaring = asyncio.Lock()
 
     async def start(self) -> None:
@@ -87,7 +88,13 @@ class Engine:
             self.replayer.start()
             self.handshaker.start()
         self._upkeep = asyncio.create_task(
-            keep_house(self.store, self.clock, self._observer, self.worker.wake_due)
+            keep_house(
+                self.store,
+                self.clock,
+                self._observer,
+                self.worker.wake_due,
+                self._held_released,
+            )
         )
 
     async def stop(self) -> None:
@@ -124,10 +131,16 @@ class Engine:
         """Store declared endpoints."""
         await self.store.declare(self.app, list(endpoints), self.clock.now())
         self.handshaker.wake()
+        self._held_released.set()  # one that is back in its file, perhaps
+
+    def ring_released(self) -> None:
+        """Say that what was held for an endpoint is due, from any thread."""
+        if not self.home.is_closed():
+            self.home.call_soon_threadsafe(self._released)
 
     def _released(self) -> None:
-        """Say that what was held for an endpoint is due; called on the engine's loop."""
         self._ring(self.worker.wake_due)
+        self._held_released.set()
 
     async def change_url(self, endpoint: bytes, url: str) -> None:
         """Send an endpoint's deliveries elsewhere."""

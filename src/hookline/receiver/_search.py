@@ -142,7 +142,7 @@ def _guide_items(value: str) -> Iterator[_Item]:
 
 
 def _standard_items(value: str) -> Iterator[_Item]:
-    for part in re.split(r"\s*,\s*(?=v\d)|\s+(?=v\d)|\s+", value.strip("\"'")):
+    for part in re.split(r"\s*,\s*(?=v\d+[a-z]*,)|\s+", value.strip("\"'")):
         version, comma, text = part.partition(",")
         odd = _Item(b"")
         if not comma:
