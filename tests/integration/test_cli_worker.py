@@ -27,6 +27,11 @@ PATIENCE = 25.0
 """Seconds within which everything waited for must happen."""
 
 
+def message_of(line):
+    """Return the message that a line of the log in JSON is about."""
+    return json.loads(line)["message_id"]
+
+
 class Command:
     """A running `hookline …`, and what it says on standard error."""
 
@@ -72,6 +77,18 @@ class Command:
         found = self.containing(text)
         assert len(found) >= n, f"waited for {n} × {text!r} in:\n{self.said}"
         return found
+
+    def wait_for_messages(self, text, n):
+        """Wait until its lines with the text are about `n` messages."""
+        found = set()
+
+        def enough():
+            found.update(message_of(line) for line in self.containing(text))
+            return self._silent or len(found) >= n
+
+        with self._changed:
+            self._changed.wait_for(enough, PATIENCE)
+        assert len(found) >= n, f"waited for {n} messages with {text!r} in:\n{self.said}"
 
     def ended(self):
         """Wait for its end and return the exit code."""
@@ -504,13 +521,12 @@ def test_a_database_that_dies_in_the_middle(run, server, publish):
         assert started.wait(PATIENCE)
         worker.wait_for("Webhook sent successfully")  # else none may be settled yet
         server.kill()
-        settled = {
-            json.loads(line)["message_id"] for line in worker.containing("Webhook sent successf")
-        }
+        settled = {message_of(line) for line in worker.containing("Webhook sent successf")}
         worker.wait_until_missing("database", "PostgreSQL")
         server.launch()
         worker.wait_until_ready()
-        worker.wait_for("Webhook sent successfully", n=1000)
+        # What was settled in a commit whose answer never came is logged as a lease that was lost.
+        worker.wait_for_messages(receiver.url, 1000)
         worker.stop()
         arrived = Counter(each.id for each in receiver.received)
     assert 0 < len(settled) < 1000
