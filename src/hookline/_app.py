@@ -604,12 +604,12 @@ class Webhooks:
         again when that declaration changes. Raises InvalidUrl, BlockedDestination, or InvalidInput
         when another endpoint has the URL.
         """
-        found = await self.endpoint(_name(endpoint))
+        found = await self._found(endpoint)
         moved = self._allowed(url, found.allowed_networks)
         key = await self._endpoint_key(found)
         engine = await self._running(None)
         await self._on_home(engine.change_url(key, moved))
-        return await self.endpoint(_name(found))
+        return await self._found(found)
 
     async def verify_endpoint(self, endpoint: str | Endpoint, *, timeout: float = 60.0) -> Endpoint:
         """Try now to verify a pending endpoint, and return it as it is then: see `Endpoint.state`.
@@ -618,14 +618,14 @@ class Webhooks:
         seconds until it is made; DeliveryTimeout afterwards. Raises EndpointNotFound or
         EndpointDisabled. An endpoint that is not pending is returned as it is.
         """
-        found = await self.endpoint(_name(endpoint))
+        found = await self._found(endpoint)
         if found.disabled:
             raise EndpointDisabled(f"endpoint {found.url} is disabled: enable it first")
         if found.pending_since is None:
             return found
         key, engine = await self._endpoint_key(found), await self._running(None)
         await self._on_home(engine.handshaker.ask(key, timeout))
-        return await self.endpoint(_name(found))
+        return await self._found(found)
 
     async def send_test(
         self, endpoint: str | Endpoint, event: str | Enum | None = None, data: Any = None
@@ -673,7 +673,7 @@ class Webhooks:
             await asyncio.to_thread(errands.stop)
 
     async def _stored_target(self, endpoint: str | Endpoint) -> Target:
-        found = await self.endpoint(_name(endpoint))
+        found = await self._found(endpoint)
         self._check_verified(found)
         key, engine = await self._endpoint_key(found), await self._running(None)
         target = await self._on_home(engine.store.handshakes.target(key))
@@ -836,7 +836,8 @@ class Webhooks:
         return replace(job, _wait=wait)
 
     async def _found(self, endpoint: str | Endpoint) -> Endpoint:
-        return await self.endpoint(_name(endpoint))
+        wanted = (endpoint.id or endpoint.url) if isinstance(endpoint, Endpoint) else endpoint
+        return await self.endpoint(wanted)
 
     async def _endpoint_key(self, endpoint: str | Endpoint) -> bytes:
         return _stored_key(await self._found(endpoint))
@@ -950,10 +951,6 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
-
-
-def _name(endpoint: str | Endpoint) -> str:
-    return (endpoint.id or endpoint.url) if isinstance(endpoint, Endpoint) else endpoint
 
 
 def _url(endpoint: str | Endpoint) -> str:

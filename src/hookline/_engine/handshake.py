@@ -19,6 +19,7 @@ from hookline._domain.identity import Proxying
 from hookline._engine.attempt import Flight, prepare
 from hookline._engine.errand import Errands
 from hookline._engine.keys import new_key
+from hookline._engine.lookout import keep_looking
 from hookline._engine.tokens import Tokens, equip
 from hookline._ports import (
     Clock,
@@ -35,8 +36,6 @@ AT_ONCE = 20
 """Tries of one worker at the same time: slow receivers hold up the others no longer than that."""
 LOOK_INTERVAL = 0.5
 """Seconds between looks at a try that another process may be making."""
-BACKOFF = (1000, 2000, 5000)
-"""Milliseconds between looks while the database is away."""
 STOP_SECONDS = 5.0
 """What giving back is given when the engine stops and the database does not answer."""
 CHALLENGE_BYTES = 32
@@ -97,18 +96,14 @@ class Handshaker:
         self._wake.set()
 
     async def _run(self) -> None:
-        failures = 0
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                look_again = await self._look()
-                failures = 0
-            except Exception as error:  # noqa: BLE001 - outlives whatever the database does
-                self._observer.trouble("looking for pending endpoints", error)
-                look_again = self._clock.now() + BACKOFF[min(failures, len(BACKOFF) - 1)]
-                failures += 1
-            if not self._stopping:
-                await self._clock.wait(self._wake.wait(), look_again)
+        await keep_looking(
+            self._look,
+            "looking for pending endpoints",
+            wake=self._wake,
+            clock=self._clock,
+            observer=self._observer,
+            stopping=lambda: self._stopping,
+        )
 
     async def _look(self) -> int:
         """Begin the tries that are due; return when to look again unless woken before."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from hookline._domain import ids
 from hookline._domain.replay import Job, JobState, Selection
+from hookline._engine.lookout import keep_looking
 from hookline._ports import Clock, Jobs, Observer
 from hookline._settings import Settings
 from hookline.errors import DeliveryTimeout
@@ -20,8 +21,6 @@ REST = 1.0
 """After a step, wait this many times its duration: the database has other work to do."""
 LOOK_INTERVAL = 0.5
 """Seconds between looks at a job another process may be working on."""
-BACKOFF = (1000, 2000, 5000)
-"""Milliseconds between tries while the database is away."""
 STOP_SECONDS = 5.0
 """What a step under way is given when the engine stops: far more than it takes."""
 
@@ -71,18 +70,14 @@ class Replayer:
         self._tell()
 
     async def _run(self) -> None:
-        failures = 0
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                look_again = await self._look()
-                failures = 0
-            except Exception as error:  # noqa: BLE001 - outlives whatever the database does
-                self._observer.trouble("replaying", error)
-                look_again = self._clock.now() + BACKOFF[min(failures, len(BACKOFF) - 1)]
-                failures += 1
-            if not self._stopping:
-                await self._clock.wait(self._wake.wait(), look_again)
+        await keep_looking(
+            self._look,
+            "replaying",
+            wake=self._wake,
+            clock=self._clock,
+            observer=self._observer,
+            stopping=lambda: self._stopping,
+        )
 
     async def _look(self) -> int:
         """Make the steps that are due; return when to look again unless woken before."""

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hookline._ports import Reencrypted
-from hookline._storage.rows import CREDENTIALS, DIGEST, SECRET, opened_headers, sealed_headers
+from hookline._storage.rows import CREDENTIALS, DIGEST, HEADERS, SECRET
 from hookline._storage.schema import endpoint, endpoint_secret
 from hookline._storage.vault import NAMED, SEALED, Vault, missing
 from hookline.errors import SecretsLocked
@@ -78,22 +79,12 @@ class _Column(NamedTuple):
     """Returns what a row with this value and key is to hold."""
 
 
-def _secret_again(vault: Vault, stored: str, key: bytes) -> str:
-    if vault.is_current(stored):
+def _text_again(place: str, vault: Vault, stored: str | None, key: bytes) -> str | None:
+    if (
+        stored is None or stored == "{}" or vault.is_current(stored)
+    ):
         return stored
-    return vault.seal(vault.open(stored, SECRET, key), SECRET, key)
-
-
-def _headers_again(vault: Vault, stored: str, key: bytes) -> str:
-    if vault.is_current(stored):
-        return stored
-    return sealed_headers(vault, opened_headers(vault, stored, key), key)
-
-
-def _credentials_again(vault: Vault, stored: str | None, key: bytes) -> str | None:
-    if stored is None or vault.is_current(stored):
-        return stored
-    return vault.seal(vault.open(stored, CREDENTIALS, key), CREDENTIALS, key)
+    return vault.seal(vault.open(stored, place, key), place, key)
 
 
 def _digest_again(vault: Vault, stored: bytes | None, key: bytes) -> bytes | None:
@@ -104,9 +95,9 @@ def _digest_again(vault: Vault, stored: bytes | None, key: bytes) -> bytes | Non
 
 
 _SEALED = (
-    _Column(endpoint_secret.c.secret, _secret_again),
-    _Column(endpoint.c.headers, _headers_again),
-    _Column(endpoint.c.credentials, _credentials_again),
+    _Column(endpoint_secret.c.secret, partial(_text_again, SECRET)),
+    _Column(endpoint.c.headers, partial(_text_again, HEADERS)),
+    _Column(endpoint.c.credentials, partial(_text_again, CREDENTIALS)),
     _Column(endpoint.c.declared_digest, _digest_again),
 )
 
