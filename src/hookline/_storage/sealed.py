@@ -80,9 +80,7 @@ class _Column(NamedTuple):
 
 
 def _text_again(place: str, vault: Vault, stored: str | None, key: bytes) -> str | None:
-    if (
-        stored is None or stored == "{}" or vault.is_current(stored)
-    ):
+    if stored is None or stored == "{}" or vault.is_current(stored):
         return stored
     return vault.seal(vault.open(stored, place, key), place, key)
 
