@@ -14,6 +14,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from tools.postgres import Server
@@ -498,6 +499,16 @@ def test_a_database_that_dies_and_returns(run, server, publish, receiver, proces
     assert "another one is started" not in worker.said
 
 
+async def succeeded(url):
+    """Return how many messages the log says arrived, and how many deliveries are left."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    done = "SELECT count(DISTINCT message_id) FROM hookline_attempt WHERE state = 'succeeded'"
+    left = "SELECT count(*) FROM hookline_delivery"
+    counts = await connection.fetchval(done), await connection.fetchval(left)
+    await connection.close()
+    return counts
+
+
 def test_a_database_that_dies_in_the_middle(run, server, publish):
     """Killed while much is in flight: all arrives, and nothing whose settling was logged again."""
     assert run("migrate", "--database", server.url()).ended() == 0
@@ -528,6 +539,7 @@ def test_a_database_that_dies_in_the_middle(run, server, publish):
         # What was settled in a commit whose answer never came is logged as a lease that was lost.
         worker.wait_for_messages(receiver.url, 1000)
         worker.stop()
+        assert asyncio.run(succeeded(server.url())) == (1000, 0)
         arrived = Counter(each.id for each in receiver.received)
     assert 0 < len(settled) < 1000
     assert set(arrived) == set(messages)
