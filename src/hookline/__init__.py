@@ -12,11 +12,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hookline._app import Event, Webhooks
+    from hookline._app import ApplicationWebhooks, Event, Webhooks
     from hookline._domain.api_key import ApiKey
+    from hookline._domain.application import Application
     from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
     from hookline._domain.endpoint import Endpoint, EndpointState
+    from hookline._domain.event_type import EventType
     from hookline._domain.finding import Finding
+    from hookline._domain.history import (
+        Attempted,
+        AttemptOf,
+        EndpointHealth,
+        EndpointStats,
+        Filter,
+        Message,
+    )
+    from hookline._domain.page import Cursor, Page, Window
     from hookline._domain.readiness import Readiness
     from hookline._domain.receiver_check import CheckVerdict, ReceiverCheck
     from hookline._domain.replay import Job, JobState
@@ -29,23 +40,35 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "ApiKey",
+    "Application",
+    "ApplicationWebhooks",
     "Attempt",
+    "AttemptOf",
+    "Attempted",
     "CheckVerdict",
+    "Cursor",
     "DeliveryState",
     "DeliveryStatus",
     "Endpoint",
+    "EndpointHealth",
     "EndpointState",
+    "EndpointStats",
     "Event",
+    "EventType",
+    "Filter",
     "Finding",
     "HooklineError",
     "Job",
     "JobState",
+    "Message",
     "OperationalEvent",
+    "Page",
     "Readiness",
     "Receipt",
     "ReceiverCheck",
     "Settings",
     "Webhooks",
+    "Window",
     "generate_secret",
 ]
 
@@ -53,23 +76,35 @@ __all__ = [
 # `import hookline` costs nothing before something is triggered.
 _HOMES = {
     "ApiKey": "hookline._domain.api_key",
+    "Application": "hookline._domain.application",
+    "ApplicationWebhooks": "hookline._app",
     "Attempt": "hookline._domain.delivery",
+    "AttemptOf": "hookline._domain.history",
+    "Attempted": "hookline._domain.history",
     "CheckVerdict": "hookline._domain.receiver_check",
+    "Cursor": "hookline._domain.page",
     "DeliveryState": "hookline._domain.delivery",
     "DeliveryStatus": "hookline._domain.delivery",
     "Endpoint": "hookline._domain.endpoint",
+    "EndpointHealth": "hookline._domain.history",
     "EndpointState": "hookline._domain.endpoint",
+    "EndpointStats": "hookline._domain.history",
     "Event": "hookline._app",
+    "EventType": "hookline._domain.event_type",
+    "Filter": "hookline._domain.history",
     "Finding": "hookline._domain.finding",
     "HooklineError": "hookline.errors",
     "Job": "hookline._domain.replay",
     "JobState": "hookline._domain.replay",
+    "Message": "hookline._domain.history",
     "OperationalEvent": "hookline._observe.events",
+    "Page": "hookline._domain.page",
     "Readiness": "hookline._domain.readiness",
     "Receipt": "hookline._engine.receipt",
     "ReceiverCheck": "hookline._domain.receiver_check",
     "Settings": "hookline._settings",
     "Webhooks": "hookline._app",
+    "Window": "hookline._domain.page",
     "generate_secret": "hookline._engine.keys",
 }
 

@@ -5,18 +5,29 @@ databases. `Sender` makes HTTP requests. `Clock` tells the time. `Observer` is t
 All times are Unix milliseconds, all keys the 16 bytes of `_domain.ids`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from hookline._domain.address import Policy
 from hookline._domain.api_key import ApiKey
+from hookline._domain.application import Application
 from hookline._domain.breaker import Circuit, Health
 from hookline._domain.delivery import Attempt, Decision, DeliveryStatus, Outcome
 from hookline._domain.endpoint import Endpoint, Target
+from hookline._domain.event_type import EventType
 from hookline._domain.handshake import Handshake, Proof
+from hookline._domain.history import (
+    Attempted,
+    AttemptOf,
+    EndpointHealth,
+    EndpointStats,
+    Filter,
+    Message,
+)
 from hookline._domain.identity import Identity
-from hookline._domain.replay import Job, Selection
+from hookline._domain.page import Page, Window
+from hookline._domain.replay import Job, JobState, Selection
 from hookline._domain.url import Url
 from hookline._domain.vitals import Pulse, Vitals
 
@@ -48,6 +59,9 @@ class NewMessage:
     idempotency_key: str | None = None
     digest: bytes = b""
     ordering_key: str | None = None
+    event_id: str | None = None
+    channels: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -205,29 +219,6 @@ class Store(Protocol):
     async def stop(self) -> None:
         """Close the connections. Safe to call twice."""
 
-    async def declare(self, app: bytes, endpoints: Sequence[Endpoint], now: int) -> None:
-        """Store declared endpoints: new ones inserted, changed ones updated, none doubled."""
-
-    async def retire(
-        self, app: bytes, source: str, keep: Iterable[str], reason: str, now: int
-    ) -> list[str]:
-        """Disable the endpoints of a source whose URL is not in `keep`; return those URLs."""
-        ...
-
-    async def endpoints(self, app: bytes) -> list[Endpoint]:
-        """Return all endpoints, oldest first."""
-        ...
-
-    async def rotate_secret(self, endpoint: bytes, secret: str, expires_at: int, now: int) -> None:
-        """Make `secret` the newest one; the others sign until `expires_at` (or sooner)."""
-
-    async def enable(self, endpoint: bytes, now: int) -> int:
-        """Enable an endpoint and make what was held due now; return how many were held."""
-        ...
-
-    async def disable(self, endpoint: bytes, reason: str, now: int) -> None:
-        """Disable an endpoint: deliveries for it are held."""
-
     async def attempts(self, message: bytes) -> list[Attempt]:
         """Return the log of a message, oldest first."""
         ...
@@ -262,8 +253,33 @@ class Store(Protocol):
         ...
 
     @property
+    def applications(self) -> "Applications":
+        """The applications."""
+        ...
+
+    @property
+    def endpoints(self) -> "Endpoints":
+        """The endpoints of all applications."""
+        ...
+
+    @property
+    def event_types(self) -> "EventTypes":
+        """The event types, as they are catalogued."""
+        ...
+
+    @property
+    def history(self) -> "History":
+        """Looking up what was published, and what became of it."""
+        ...
+
+    @property
     def api_keys(self) -> "ApiKeys":
         """The keys of the REST API."""
+        ...
+
+    @property
+    def answers(self) -> "Answers":
+        """Answers to requests that may be sent again."""
         ...
 
     async def prune(self, now: int) -> None:
@@ -280,9 +296,6 @@ class Store(Protocol):
     def handshakes(self) -> "Handshakes":
         """Pending endpoints, and what came of the tries to verify them."""
         ...
-
-    async def change_url(self, endpoint: bytes, url: str, now: int) -> None:
-        """Send an endpoint's deliveries elsewhere; pending again where a handshake is demanded."""
 
     async def publish_to(self, message: NewMessage, endpoint: bytes) -> None:
         """Publish a message for one endpoint alone, whatever it wants to hear."""
@@ -323,6 +336,176 @@ class LeasedJob:
     lease: int
 
 
+class Applications(Protocol):
+    """Applications. A deleted one is gone at once; what it left is removed in the background."""
+
+    async def create(
+        self,
+        values: Mapping[str, Any],
+        now: int,
+        *,
+        get_if_exists: bool = False,
+        key: bytes | None = None,
+    ) -> tuple[Application, bool]:
+        """Store an application; return it and whether it is new. AlreadyExists for its uid.
+
+        With a `key` that is there already an earlier try is returned, as new.
+        """
+        ...
+
+    async def key(self, name: str) -> bytes | None:
+        """Return the key of the application with that id or uid."""
+        ...
+
+    async def get(self, key: bytes) -> Application | None:
+        """Return an application."""
+        ...
+
+    async def page(self, window: Window) -> Page[Application]:
+        """Return applications in the order they were made."""
+        ...
+
+    async def update(self, key: bytes, values: Mapping[str, Any], now: int) -> Application | None:
+        """Change the fields given; AlreadyExists when the uid is taken."""
+        ...
+
+    async def delete(self, key: bytes, now: int) -> bool:
+        """Delete an application with its endpoints; False when it is gone already."""
+        ...
+
+
+class EventTypes(Protocol):
+    """Event types, by name."""
+
+    async def create(self, values: Mapping[str, Any], now: int) -> EventType:
+        """Store an event type; AlreadyExists when there is one with that name."""
+        ...
+
+    async def get(self, name: str) -> EventType | None:
+        """Return an event type."""
+        ...
+
+    async def page(self, window: Window, *, archived: bool) -> Page[EventType]:
+        """Return event types by name; archived ones only if asked for."""
+        ...
+
+    async def update(self, name: str, values: Mapping[str, Any], now: int) -> EventType | None:
+        """Change the fields given; None when there is no such event type."""
+        ...
+
+    async def delete(self, name: str, now: int, *, expunge: bool) -> bool:
+        """Archive an event type, or remove it; False when there is none."""
+        ...
+
+
+class Endpoints(Protocol):
+    """Endpoints, each of one application; what is asked of another's finds nothing."""
+
+    async def declare(self, app: bytes, endpoints: Sequence[Endpoint], now: int) -> None:
+        """Store declared endpoints: new ones inserted, changed ones updated, none doubled."""
+
+    async def retire(
+        self, app: bytes, source: str, keep: Iterable[str], reason: str, now: int
+    ) -> list[str]:
+        """Disable the endpoints of a source whose URL is not in `keep`; return those URLs."""
+        ...
+
+    async def create(
+        self, app: bytes, new: Endpoint, now: int, key: bytes | None = None
+    ) -> Endpoint:
+        """Store an endpoint, unless there is one with this `key`; AlreadyExists for its uid."""
+        ...
+
+    async def all(self, app: bytes) -> list[Endpoint]:
+        """Return all endpoints, oldest first."""
+        ...
+
+    async def page(self, app: bytes, window: Window) -> Page[Endpoint]:
+        """Return endpoints in the order they were made."""
+        ...
+
+    async def find(self, app: bytes, names: Iterable[str]) -> Endpoint | None:
+        """Return the oldest endpoint with one of these ids, uids or URLs."""
+        ...
+
+    async def get(self, app: bytes, keys: Iterable[bytes]) -> dict[bytes, Endpoint]:
+        """Return those endpoints that exist, by key."""
+        ...
+
+    async def health(self, app: bytes, key: bytes, now: int) -> EndpointHealth | None:
+        """Return how an endpoint is doing."""
+        ...
+
+    async def update(
+        self, app: bytes, key: bytes, changes: Mapping[str, Any], now: int
+    ) -> tuple[Endpoint, int]:
+        """Change the fields given; return it and how many held deliveries are due now."""
+        ...
+
+    async def delete(self, app: bytes, key: bytes, now: int) -> bool:
+        """Delete an endpoint and cancel what waits for it; False when it is gone already."""
+        ...
+
+    async def rotate_secret(self, endpoint: bytes, secret: str, expires_at: int, now: int) -> None:
+        """Make `secret` the newest one; the others sign until `expires_at` (or sooner)."""
+
+    async def enable(self, endpoint: bytes, now: int) -> int:
+        """Enable an endpoint and make what was held due now; return how many were held."""
+        ...
+
+    async def disable(self, endpoint: bytes, reason: str, now: int) -> None:
+        """Disable an endpoint: deliveries for it are held."""
+
+    async def change_url(self, endpoint: bytes, url: str, now: int) -> None:
+        """Send an endpoint's deliveries elsewhere; pending again where a handshake is demanded."""
+
+
+class History(Protocol):
+    """What was published and what became of it, page by page, the newest first."""
+
+    async def message_key(self, app: bytes, name: str) -> bytes | None:
+        """Return the key of the message with that id, or with that event id, the newest one."""
+        ...
+
+    async def message(self, app: bytes, key: bytes) -> Message | None:
+        """Return a message."""
+        ...
+
+    async def messages(self, app: bytes, wanted: Filter, window: Window) -> Page[Message]:
+        """Return messages of an application."""
+        ...
+
+    async def attempted(
+        self, app: bytes, endpoint: bytes, wanted: Filter, window: Window, now: int
+    ) -> Page[Attempted]:
+        """Return the messages that were sent to an endpoint, or are to be, with their states."""
+        ...
+
+    async def attempt(self, message_key: bytes, key: bytes) -> AttemptOf | None:
+        """Return one attempt of a message."""
+        ...
+
+    async def attempts_of_message(
+        self, message_key: bytes, wanted: Filter, window: Window
+    ) -> Page[AttemptOf]:
+        """Return the attempts that were made for a message."""
+        ...
+
+    async def attempts_at_endpoint(
+        self, endpoint: bytes, wanted: Filter, window: Window
+    ) -> Page[AttemptOf]:
+        """Return the attempts that were made at an endpoint."""
+        ...
+
+    async def forget_answer(self, message_key: bytes, key: bytes) -> bool:
+        """Erase what was answered to one attempt; False when there is no such attempt."""
+        ...
+
+    async def stats(self, endpoint: bytes, since: int, until: int, now: int) -> EndpointStats:
+        """Count how deliveries of an endpoint ended between two times, and those under way."""
+        ...
+
+
 class ApiKeys(Protocol):
     """The keys of the REST API. What is stored of a token is its hash."""
 
@@ -346,6 +529,55 @@ class ApiKeys(Protocol):
         ...
 
 
+class Claim(NamedTuple):
+    """What a request that may have been sent before is to do.
+
+    `mine`: do it, and tell what came of it. Otherwise it was done (`status` is set), is being done
+    right now, or is another request under the same name (`same` is False). `resource` is the id
+    for what it makes: the same in every try, so that what an earlier one made is found.
+    """
+
+    resource: bytes
+    mine: bool = False
+    same: bool = True
+    status: int | None = None
+    body: bytes | None = None
+
+
+class Answers(Protocol):
+    """Answers to requests that may be sent again. Every write after a claim is fenced by it."""
+
+    async def claim(
+        self,
+        name: bytes,
+        digest: bytes,
+        resource: bytes,
+        lease: int,
+        now: int,
+        until: int,
+        end: int,
+    ) -> Claim:
+        """Claim a request (`lease`) until a time, or return what became of it.
+
+        `name` is its own for as long as it is remembered, to `end`; `digest` is that of its body.
+        """
+        ...
+
+    async def keep(self, name: bytes, lease: int, status: int, body: bytes | None) -> bool:
+        """Store what was answered, or that it may not be stored; False when the lease was lost."""
+        ...
+
+    async def give_back(self, name: bytes, lease: int, now: int) -> bool:
+        """Leave a request whose outcome is not known to whoever sends it again."""
+        ...
+
+    async def forget(self, name: bytes, lease: int) -> None:
+        """Forget a request that was refused: sent again, it is judged anew."""
+
+    async def prune(self, now: int) -> None:
+        """Remove what has expired."""
+
+
 class Jobs(Protocol):
     """Replays, as jobs made in bounded steps. Every step is fenced by its lease."""
 
@@ -359,6 +591,14 @@ class Jobs(Protocol):
 
     async def get(self, app: bytes, key: bytes) -> Job | None:
         """Return a job as it is now."""
+        ...
+
+    async def find(self, key: bytes) -> tuple[bytes, Job] | None:
+        """Return a job of any application, and whose it is."""
+        ...
+
+    async def page(self, states: Collection[JobState], window: Window) -> Page[tuple[bytes, Job]]:
+        """Return jobs of all applications in these states, each with whose it is."""
         ...
 
     async def newest(self, app: bytes, limit: int, before: bytes | None) -> list[Job]:

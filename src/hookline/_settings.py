@@ -13,6 +13,7 @@ from hookline._domain.address import Policy, parse_networks
 from hookline._domain.encryption import parse_keys
 from hookline._domain.handshake import Handshake, Ownership
 from hookline._domain.identity import Proxying, parse_proxy
+from hookline._domain.listening import check_place, check_public_url
 from hookline.errors import InvalidInput, InvalidSettings
 
 PREFIX = "HOOKLINE_"
@@ -100,6 +101,18 @@ class Settings:
         "", "the sender's name for CloudEvents receivers, such as webhooks.example.com"
     )
     stop_timeout: float = _setting(30.0, "seconds stop() waits for requests in flight", 0, 300)
+    listen: str = _setting(
+        "127.0.0.1:8080", "hookline serve: where it listens, `[host:]port`; on loopback by default"
+    )
+    workers: int = _setting(
+        1,
+        "hookline serve: processes, each with API and deliveries; more than one: PostgreSQL",
+        1,
+        256,
+    )
+    public_url: str = _setting(
+        "", "hookline serve: where people reach it, such as https://hooks.example.com"
+    )
 
     def __post_init__(self) -> None:
         """Check every value; raise InvalidSettings naming the first bad one."""
@@ -269,4 +282,6 @@ _CHECKS: dict[str, Any] = {
     "proxy": lambda text: parse_proxy(text) if text else None,
     "handshake": lambda value: value and handshake.check(value),
     "handshake_origin": handshake.check_origin,
+    "listen": check_place,
+    "public_url": check_public_url,
 }

@@ -14,6 +14,10 @@
     ├── InvalidSettings (ValueError)   a setting, its source and what was expected
     ├── InvalidWebhooksFile (ValueError)  webhooks.json, with file, position and reason
     ├── IdempotencyConflict            the same key was used with another event
+    ├── AlreadyExists                  the uid or name is taken
+    ├── ApplicationNotFound (LookupError) no application with that id or uid
+    ├── AttemptNotFound (LookupError)  no attempt with that id
+    ├── EventTypeNotFound (LookupError) no event type with that name
     ├── EndpointNotFound (LookupError) no endpoint with that id or URL
     ├── EndpointDisabled               nothing is sent to it before it is enabled, or verified
     ├── MessageNotFound (LookupError)  no message with that id, or it is gone by retention
@@ -31,11 +35,15 @@ Verifying what arrives has its own single class, `hookline.receiver.Verification
 from typing import Any
 
 __all__ = [
+    "AlreadyExists",
     "ApiKeyNotFound",
+    "ApplicationNotFound",
+    "AttemptNotFound",
     "BlockedDestination",
     "DeliveryTimeout",
     "EndpointDisabled",
     "EndpointNotFound",
+    "EventTypeNotFound",
     "HooklineError",
     "IdempotencyConflict",
     "InvalidApiKey",
@@ -114,6 +122,22 @@ class InvalidWebhooksFile(HooklineError, ValueError):
 
 class IdempotencyConflict(HooklineError):
     """The idempotency key was used before, with another event."""
+
+
+class AlreadyExists(HooklineError):
+    """There is one with that uid or name already; the message has which."""
+
+
+class ApplicationNotFound(HooklineError, LookupError):
+    """There is no application with that id or uid."""
+
+
+class EventTypeNotFound(HooklineError, LookupError):
+    """There is no event type with that name."""
+
+
+class AttemptNotFound(HooklineError, LookupError):
+    """There is no attempt with that id, or it is gone by retention."""
 
 
 class EndpointNotFound(HooklineError, LookupError):

@@ -53,7 +53,7 @@ class Bench:
         declared = [
             Endpoint(f"https://{name}.example/", tuple(events), **options) for name in names
         ]
-        await self.store.declare(self.app, declared, self.now)
+        await self.store.endpoints.declare(self.app, declared, self.now)
         keys = await self.keys()
         return [keys[name] for name in names]
 
@@ -63,7 +63,7 @@ class Bench:
 
     async def endpoints(self):
         """Return the endpoints."""
-        return await self.store.endpoints(self.app)
+        return await self.store.endpoints.all(self.app)
 
     # messages
 

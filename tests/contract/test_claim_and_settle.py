@@ -154,7 +154,7 @@ async def test_a_held_delivery_is_never_due(bench):
     """Held deliveries are neither claimed nor counted as due, whatever the time."""
     async with bench as b:
         [key] = await b.declare("one")
-        await b.store.disable(key, "why not", b.now)
+        await b.store.endpoints.disable(key, "why not", b.now)
         await queued(b)
         b.now += 400 * 24 * HOUR
         claimed = await b.claim()
@@ -208,7 +208,7 @@ async def test_a_rotated_secret_is_used_by_the_next_attempt(bench):
         [key] = await b.declare("one", secret="old")
         await queued(b, 2)
         await b.claim(room=1)
-        await b.store.rotate_secret(key, "new", b.now + HOUR, b.now)
+        await b.store.endpoints.rotate_secret(key, "new", b.now + HOUR, b.now)
         [leased] = (await b.claim(room=1)).leased
         assert [(s.text, s.expires_at) for s in leased.target.secrets] == [
             ("new", None),
@@ -223,12 +223,12 @@ async def test_a_delivery_of_an_endpoint_disabled_since(bench):
         [message] = await queued(b)
         leased = (await b.claim()).leased
         await b.settle(leased, FAILED, Decision.retry(b.now + SECOND, ""))
-        await b.store.disable(key, "why not", b.now)
+        await b.store.endpoints.disable(key, "why not", b.now)
         b.now += SECOND
         claimed = await b.claim()
         assert (claimed.leased, claimed.next_due) == ([], None)
         assert await b.states(message) == {"one": ("held", 1)}
-        assert await b.store.enable(key, b.now) == 1
+        assert await b.store.endpoints.enable(key, b.now) == 1
         [again] = (await b.claim()).leased
         assert (again.attempts, again.step) == (1, 1)
 
@@ -238,7 +238,7 @@ async def test_many_deliveries_of_a_disabled_endpoint(bench):
     async with bench as b:
         gone, _ = await b.declare("gone", "well")
         messages = await queued(b, 50)
-        await b.store.disable(gone, "why not", b.now)
+        await b.store.endpoints.disable(gone, "why not", b.now)
         leased = await b.claim_all(room=10)
         assert {d.target.url for d in leased} == {"https://well.example/"}
         assert len(leased) == 50

@@ -190,21 +190,21 @@ async def test_another_url_is_pending_again(demanding):
     async with demanding as b:
         [a] = await b.declare("a")
         [leased] = await claim(b)
-        await b.store.change_url(a, "https://moved.example/", b.now)
+        await b.store.endpoints.change_url(a, "https://moved.example/", b.now)
         assert await b.store.handshakes.succeed(leased, PROVED, b.now) is None
         [leased] = await claim(b)
         assert leased.target.url == "https://moved.example/"
         await b.store.handshakes.succeed(leased, PROVED, b.now)
         assert await pending(b) == {}
-        await b.store.change_url(a, "https://moved.example/", b.now)
+        await b.store.endpoints.change_url(a, "https://moved.example/", b.now)
         assert await pending(b) == {}
-        await b.store.change_url(a, "https://again.example/", b.now)
+        await b.store.endpoints.change_url(a, "https://again.example/", b.now)
         assert await pending(b) == {"again": None}
         [message] = await b.publish()
         assert (await b.route_all(room=10))[0] == []
         assert (await b.status(message)).state is DeliveryState.HELD
         same = Endpoint("https://a.example/", ("*",))
-        await b.store.declare(b.app, [same], b.now)  # what was changed since stays
+        await b.store.endpoints.declare(b.app, [same], b.now)  # what was changed since stays
         assert await pending(b) == {"again": None}
         await b.declare("a", description="changed: it is back where it is declared")
         [leased] = await claim(b)
@@ -218,7 +218,7 @@ async def test_what_was_queued_for_the_old_url_is_held(demanding):
         [message] = await b.publish()
         await b.route_all(room=0)
         await b.declare("a", description="now it has to")
-        await b.store.change_url(a, "https://moved.example/", b.now)
+        await b.store.endpoints.change_url(a, "https://moved.example/", b.now)
         assert await b.claim_all() == []
         assert (await b.status(message)).state is DeliveryState.HELD
         assert await b.store.release_held(b.now) == 0
@@ -231,10 +231,10 @@ async def test_urls_are_not_shared(bench):
     async with bench as b:
         a, c = await b.declare("a", "c")
         with pytest.raises(InvalidInput, match="that of another endpoint"):
-            await b.store.change_url(a, "https://c.example/", b.now)
-        await b.store.change_url(c, "https://d.example/", b.now)
+            await b.store.endpoints.change_url(a, "https://c.example/", b.now)
+        await b.store.endpoints.change_url(c, "https://d.example/", b.now)
         with pytest.raises(InvalidInput, match="that of another endpoint"):
-            await b.store.change_url(a, "https://c.example/", b.now)
+            await b.store.endpoints.change_url(a, "https://c.example/", b.now)
 
 
 async def test_disabled_and_pending(demanding):
@@ -243,10 +243,10 @@ async def test_disabled_and_pending(demanding):
         [a] = await b.declare("a")
         [message] = await b.publish()
         await b.route_all()
-        await b.store.disable(a, "for a while", b.now)
+        await b.store.endpoints.disable(a, "for a while", b.now)
         assert await b.store.handshakes.next_due() is None
         assert await claim(b) == []
-        assert await b.store.enable(a, b.now) == 0
+        assert await b.store.endpoints.enable(a, b.now) == 0
         assert await b.store.release_held(b.now) == 0
         assert await b.states(message) == {"a": ("held", 0)}
         [leased] = await claim(b)
@@ -273,13 +273,13 @@ async def test_what_was_granted(database):
         }
         assert [e.granted_rate for e in await b.endpoints()] == [2.0] * 3
         [a, *_] = [ids.decode(ids.ENDPOINT, e.id) for e in await b.endpoints()]
-        await b.store.change_url(a, "https://moved.example/", b.now)
+        await b.store.endpoints.change_url(a, "https://moved.example/", b.now)
         target = await b.store.handshakes.target(a)
         assert (target.rate_limit, target.header_lines) == (50.0, ())
-        await b.store.change_url(a, "https://a.example/", b.now)
+        await b.store.endpoints.change_url(a, "https://a.example/", b.now)
         [leased] = await claim(b)
         await b.store.handshakes.succeed(leased, PROVED._replace(granted_rate=2.0), b.now)
-        await b.store.change_url(a, "https://moved.example/", b.now)
+        await b.store.endpoints.change_url(a, "https://moved.example/", b.now)
         [leased] = await claim(b)
         await b.store.handshakes.succeed(leased, PROVED._replace(granted_rate=2.0), b.now)
         await b.declare("a", description="back where it is declared, by a changed declaration")

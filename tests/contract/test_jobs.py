@@ -491,7 +491,13 @@ async def test_not_missing(bench):
         await write(
             b,
             application.insert().values(
-                id=elsewhere, uid="other", name="Other", revision=0, created_at=b.now
+                id=elsewhere,
+                uid="other",
+                name="Other",
+                metadata={},
+                revision=0,
+                created_at=b.now,
+                updated_at=b.now,
             ),
         )
         [foreign] = await b.publish(app=elsewhere)
@@ -543,7 +549,13 @@ async def test_other_applications_are_left_alone(bench):
         await write(
             b,
             application.insert().values(
-                id=elsewhere, uid="other", name="Other", revision=0, created_at=b.now
+                id=elsewhere,
+                uid="other",
+                name="Other",
+                metadata={},
+                revision=0,
+                created_at=b.now,
+                updated_at=b.now,
             ),
         )
         dry = await b.store.jobs.preview(
@@ -565,7 +577,7 @@ async def test_all_endpoints_means_the_enabled_ones(bench):
     async with bench as b:
         one, two = await b.declare("one", "two")
         leased = await fail(b, 2)
-        await b.store.disable(two, "maintenance", b.now)
+        await b.store.endpoints.disable(two, "maintenance", b.now)
         assert await preview(b, since(b)) == 2
         await run(b, since(b))
         assert await due(b) == pairs(each for each in leased if each.target.key == one)
@@ -579,14 +591,14 @@ async def test_disabled_in_the_middle(bench, small_pages):
         job_key = await add(b, since(b, endpoint=at(key), states=(EXHAUSTED,)))
         while (await get(b, job_key)).done < 2:
             await step(b)
-        await b.store.disable(key, "gone fishing", b.now)
+        await b.store.endpoints.disable(key, "gone fishing", b.now)
         await run(b)
         ended = await get(b, job_key)
         assert (ended.state, ended.total, ended.done) == (JobState.FAILED, 6, 2)
         assert ended.reason == (
             f"endpoint {at(key)} is disabled (gone fishing); enable it, then replay again"
         )
-        await b.store.enable(key, b.now)
+        await b.store.endpoints.enable(key, b.now)
         assert sum(await run(b, since(b, endpoint=at(key)))) == 4
 
 
@@ -616,11 +628,11 @@ async def test_enable_releases_in_batches(bench, monkeypatch):
     monkeypatch.setattr(replay, "release", counted)
     async with bench as b:
         one, two = await b.declare("one", "two")
-        await b.store.disable(one, "maintenance", b.now)
-        await b.store.disable(two, "maintenance", b.now)
+        await b.store.endpoints.disable(one, "maintenance", b.now)
+        await b.store.endpoints.disable(two, "maintenance", b.now)
         await b.publish(10)
         await b.route_all()
-        assert await b.store.enable(one, b.now) == 10
+        assert await b.store.endpoints.enable(one, b.now) == 10
         assert sizes == [4, 4, 2]
         leased = await b.claim_all()
         assert [each.target.key for each in leased] == [one] * 10
@@ -632,7 +644,7 @@ async def test_what_enable_left_behind(bench):
     async with bench as b:
         one, two = await b.declare("one", "two")
         await hold(b, await publish(b, 3))
-        await b.store.disable(two, "maintenance", b.now)
+        await b.store.endpoints.disable(two, "maintenance", b.now)
         assert await b.store.release_held(b.now) == 3
         assert await b.store.release_held(b.now) == 0
         assert {owner for _, owner in await due(b)} == {one}
@@ -642,7 +654,7 @@ async def test_disabled_again_while_it_is_enabled(bench, monkeypatch):
     """`enable` stops where somebody disables the endpoint again."""
     async with bench as b:
         [key] = await b.declare("one")
-        await b.store.disable(key, "maintenance", b.now)
+        await b.store.endpoints.disable(key, "maintenance", b.now)
         await b.publish(10)
         await b.route_all()
         release = replay.release
@@ -654,7 +666,7 @@ async def test_disabled_again_while_it_is_enabled(bench, monkeypatch):
 
         monkeypatch.setattr(replay, "RELEASED", 4)
         monkeypatch.setattr(replay, "release", disabled_after_the_first)
-        assert await b.store.enable(key, b.now) == 4
+        assert await b.store.endpoints.enable(key, b.now) == 4
         [(left,)] = await read(
             b, sa.select(sa.func.count()).where(delivery.c.next_attempt_at == HELD)
         )

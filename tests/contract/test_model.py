@@ -328,14 +328,14 @@ class Machine(RuleBasedStateMachine):
     def disable(self, data):
         """Disable an endpoint."""
         endpoint = self.endpoints[data.draw(st.sampled_from(sorted(self.endpoints)))]
-        self.run(self.b.store.disable(endpoint.key, "why not", self.now))
+        self.run(self.b.store.endpoints.disable(endpoint.key, "why not", self.now))
         endpoint.disabled = True
 
     @rule(data=st.data())
     def enable(self, data):
         """Enable an endpoint: what was held is due."""
         endpoint = self.endpoints[data.draw(st.sampled_from(sorted(self.endpoints)))]
-        held = self.run(self.b.store.enable(endpoint.key, self.now))
+        held = self.run(self.b.store.endpoints.enable(endpoint.key, self.now))
         endpoint.disabled = False
         expected = 0
         for key, message in self.messages.items():
@@ -428,7 +428,7 @@ class Machine(RuleBasedStateMachine):
         """Enable all, let all leases end, and settle whatever is due until nothing is."""
         self.held = [[], []]
         for endpoint in self.endpoints.values():
-            self.run(self.b.store.enable(endpoint.key, self.now))
+            self.run(self.b.store.endpoints.enable(endpoint.key, self.now))
         self.b.now += 10 * LEASE
         leased, _ = self.run(self.b.route_all(1000))
         leased += self.run(self.b.claim_all())

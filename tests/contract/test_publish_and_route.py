@@ -91,7 +91,7 @@ async def test_a_disabled_endpoint_holds(bench):
     """For a disabled endpoint the delivery is held, not leased, and not counted as active."""
     async with bench as b:
         one, _ = await b.declare("one", "two")
-        await b.store.disable(one, "why not", b.now)
+        await b.store.endpoints.disable(one, "why not", b.now)
         [message] = await b.publish()
         routed = await b.route()
         assert routed.counts == [(message, "a.b", 1)]
@@ -176,8 +176,8 @@ async def test_an_endpoint_declared_between_two_steps(bench, monkeypatch):
         [message] = await b.publish()
         await b.route(room=100)
         await b.declare("new")
-        await b.store.disable(keys[0], "why not", b.now)
-        await b.store.disable(keys[14], "why not", b.now)
+        await b.store.endpoints.disable(keys[0], "why not", b.now)
+        await b.store.endpoints.disable(keys[14], "why not", b.now)
         await b.route_all(room=100)
         states = await b.states(message)
         assert len(states) in (15, 16)

@@ -90,8 +90,8 @@ async def test_an_unchanged_declaration_changes_nothing(bench):
     """The same declaration again undoes neither a rotation nor a disabling by somebody else."""
     async with bench as b:
         [key] = await b.declare("one", secret="old")
-        await b.store.rotate_secret(key, "new", b.now + HOUR, b.now)
-        await b.store.disable(key, "by hand", b.now)
+        await b.store.endpoints.rotate_secret(key, "new", b.now + HOUR, b.now)
+        await b.store.endpoints.disable(key, "by hand", b.now)
         before = await b.endpoints()
         await b.declare("one", secret="old")
         assert await b.endpoints() == before
@@ -102,7 +102,7 @@ async def test_a_changed_description_keeps_a_rotated_secret(bench):
     """Only a declaration with another secret replaces what was rotated."""
     async with bench as b:
         [key] = await b.declare("one", secret="old")
-        await b.store.rotate_secret(key, "new", b.now + HOUR, b.now)
+        await b.store.endpoints.rotate_secret(key, "new", b.now + HOUR, b.now)
         await b.declare("one", secret="old", description="changed")
         [e] = await b.endpoints()
         assert (e.secret, e.description) == ("new", "changed")
@@ -132,8 +132,10 @@ async def test_retire(bench):
         await b.declare("file1", "file2", "file3", source="file")
         await b.declare("code", source="code")
         keys = await b.keys()
-        await b.store.disable(keys["file3"], "by hand", b.now)
-        gone = await b.store.retire(b.app, "file", ["https://file1.example/"], "left", b.now)
+        await b.store.endpoints.disable(keys["file3"], "by hand", b.now)
+        gone = await b.store.endpoints.retire(
+            b.app, "file", ["https://file1.example/"], "left", b.now
+        )
         assert gone == ["https://file2.example/"]
         assert {e.url: e.disabled_reason for e in await b.endpoints()} == {
             "https://file1.example/": None,
@@ -141,7 +143,10 @@ async def test_retire(bench):
             "https://file3.example/": "by hand",
             "https://code.example/": None,
         }
-        assert await b.store.retire(b.app, "file", ["https://file1.example/"], "x", b.now) == []
+        assert (
+            await b.store.endpoints.retire(b.app, "file", ["https://file1.example/"], "x", b.now)
+            == []
+        )
         [message] = await b.publish()
         await b.route()
         assert await b.states(message) == {
@@ -157,9 +162,9 @@ async def test_back_in_the_file(bench):
     async with bench as b:
         await b.declare("left", "gone", source="file")
         keys = await b.keys()
-        await b.store.disable(keys["gone"], "the receiver answered 410 Gone", b.now)
+        await b.store.endpoints.disable(keys["gone"], "the receiver answered 410 Gone", b.now)
         reason = "removed from the webhooks file"
-        await b.store.retire(b.app, "file", [], reason, b.now)
+        await b.store.endpoints.retire(b.app, "file", [], reason, b.now)
         await b.declare("left", "gone", source="file")
         assert {e.url: e.disabled_reason for e in await b.endpoints()} == {
             "https://left.example/": None,
@@ -181,9 +186,9 @@ async def test_rotations_in_a_row(bench):
     """Several rotations keep all secrets, newest first, each with the end it was given."""
     async with bench as b:
         [key] = await b.declare("one", secret="s0")
-        await b.store.rotate_secret(key, "s1", b.now + 2 * HOUR, b.now)
-        await b.store.rotate_secret(key, "s2", b.now + HOUR, b.now)
-        await b.store.rotate_secret(key, "s3", b.now + 3 * HOUR, b.now)
+        await b.store.endpoints.rotate_secret(key, "s1", b.now + 2 * HOUR, b.now)
+        await b.store.endpoints.rotate_secret(key, "s2", b.now + HOUR, b.now)
+        await b.store.endpoints.rotate_secret(key, "s3", b.now + 3 * HOUR, b.now)
         assert await secrets(b) == [
             ("s3", None),
             ("s2", b.now + 3 * HOUR),
@@ -197,9 +202,9 @@ async def test_ended_secrets_go(bench):
     """A secret whose overlap is over is removed by the next rotation."""
     async with bench as b:
         [key] = await b.declare("one", secret="s0")
-        await b.store.rotate_secret(key, "s1", b.now + HOUR, b.now)
+        await b.store.endpoints.rotate_secret(key, "s1", b.now + HOUR, b.now)
         b.now += HOUR
-        await b.store.rotate_secret(key, "s2", b.now + HOUR, b.now)
+        await b.store.endpoints.rotate_secret(key, "s2", b.now + HOUR, b.now)
         assert await secrets(b) == [("s2", None), ("s1", b.now + HOUR)]
 
 
@@ -207,7 +212,7 @@ async def test_a_first_secret_by_rotation(bench):
     """An endpoint without a secret gets its first one by rotation."""
     async with bench as b:
         [key] = await b.declare("one")
-        await b.store.rotate_secret(key, "s1", b.now + HOUR, b.now)
+        await b.store.endpoints.rotate_secret(key, "s1", b.now + HOUR, b.now)
         assert await secrets(b) == [("s1", None)]
 
 
@@ -219,11 +224,11 @@ async def test_enable_counts_what_was_held(bench):
     async with bench as b:
         one, two = await b.declare("one", "two")
         for key in (one, two):
-            await b.store.disable(key, "why not", b.now)
+            await b.store.endpoints.disable(key, "why not", b.now)
         await b.publish(3)
         await b.route()
-        assert await b.store.enable(one, b.now) == 3
-        assert await b.store.enable(one, b.now) == 0
+        assert await b.store.endpoints.enable(one, b.now) == 3
+        assert await b.store.endpoints.enable(one, b.now) == 0
         leased = await b.claim_all()
         assert {d.target.key for d in leased} == {one}
         assert len(leased) == 3
@@ -235,8 +240,8 @@ async def test_enable_leaves_retries_at_their_time(bench):
         [key] = await b.declare("one")
         [message] = await b.publish()
         await b.settle((await b.route()).leased, FAILED, Decision.retry(b.now + HOUR, ""))
-        await b.store.disable(key, "why not", b.now)
-        assert await b.store.enable(key, b.now) == 0
+        await b.store.endpoints.disable(key, "why not", b.now)
+        assert await b.store.endpoints.enable(key, b.now) == 0
         assert (await b.claim()).leased == []
         assert (await b.status(message)).next_attempt_at.timestamp() * 1000 == b.now + HOUR
 
@@ -247,7 +252,7 @@ async def test_an_attempt_under_way_while_its_endpoint_is_disabled(bench):
         [key] = await b.declare("one")
         [message] = await b.publish()
         leased = (await b.route()).leased
-        await b.store.disable(key, "why not", b.now)
+        await b.store.endpoints.disable(key, "why not", b.now)
         assert await b.settle(leased) == [True]
         assert await b.states(message) == {"one": ("succeeded", 1)}
 
@@ -313,7 +318,7 @@ async def test_cancel_what_waits(bench):
     async with bench as b:
         await b.declare("retry", "sending", "waiting", "held", "done")
         keys = await b.keys()
-        await b.store.disable(keys["held"], "why not", b.now)
+        await b.store.endpoints.disable(keys["held"], "why not", b.now)
         [message] = await b.publish()
         leased = {d.target.key: d for d in (await b.route(room=4)).leased}
         by = {each: leased.get(key) for each, key in keys.items()}
@@ -439,7 +444,7 @@ async def test_resend_what_is_held(bench):
     """A manual attempt of a held delivery is made; a disabled endpoint holds it again."""
     async with bench as b:
         [key] = await b.declare("one")
-        await b.store.disable(key, "why not", b.now)
+        await b.store.endpoints.disable(key, "why not", b.now)
         [message] = await b.publish()
         await b.route()
         assert await b.store.resend(message, key, b.now)

@@ -290,7 +290,7 @@ async def test_the_answer_to_a_commit_is_lost(postgres_url, make_webhooks, key):
     with Receiver() as receiver:
         webhooks.register(receiver.url, ["*"])
         await webhooks.start()
-        queue = webhooks._engine.queue
+        queue = webhooks._runtime.engine.queue
         publish = queue._publish
 
         async def commit_and_break(*arguments, **options):

@@ -69,9 +69,9 @@ class FewPages:
                 [[count]] = connection.execute(f"SELECT {pages}")
                 connection.execute(f"PRAGMA max_page_count={count}")
 
-            await webhooks._engine.queue._open.submit(job)
+            await webhooks._runtime.engine.queue._open.submit(job)
 
-        await webhooks._on_home(limit())
+        await webhooks._runtime.on_home(limit())
 
 
 @pytest.fixture(params=["disk", "pages"])

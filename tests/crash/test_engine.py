@@ -32,7 +32,7 @@ def start(tmp_path):
 
 def after(webhooks, verb, do):
     """Await `do()` once, after the next call of one of the queue's verbs, before it returns."""
-    queue = webhooks._engine.queue
+    queue = webhooks._runtime.engine.queue
     original = getattr(queue, verb)
 
     async def call(*arguments):
@@ -76,7 +76,7 @@ async def test_work_made_due_while_a_claim_is_on_its_way_back(on_each_database):
             assert await webhooks.resend(receipt.message_id, endpoint)
 
         after(webhooks, "claim", resend)
-        webhooks._engine.ring_due()
+        webhooks._runtime.engine.ring_due()
         await receiver.arrived(2, 5)
 
 
@@ -94,7 +94,7 @@ async def test_a_retry_that_falls_due_while_a_claim_is_on_its_way_back(on_each_d
             await told.wait("HTTP 503")
 
         after(webhooks, "claim", fail)
-        webhooks._engine.ring_due()
+        webhooks._runtime.engine.ring_due()
         await receipt.delivered(5)
 
 
@@ -117,7 +117,7 @@ async def test_the_last_request_lands_while_a_claim_is_on_its_way_back(
         first, second = await webhooks.trigger_many([("a.b", {"n": 1}), ("a.b", {"n": 2})])
         await told.wait("Triggering", 2)
         after(webhooks, "claim", land)
-        webhooks._engine.ring_due()
+        webhooks._runtime.engine.ring_due()
         await first.delivered(5)
         await second.delivered(5)
 
@@ -137,7 +137,7 @@ async def test_a_slow_claim_does_not_make_the_worker_sleep_long(postgres_url, ma
             slow.set()
 
         after(webhooks, "claim", dawdle)
-        webhooks._engine.ring_due()
+        webhooks._runtime.engine.ring_due()
         await asyncio.to_thread(slow.wait, PATIENCE)
         await look.rows("UPDATE hookline_delivery SET next_attempt_at = 0")
         began = time.monotonic()
@@ -276,13 +276,13 @@ async def test_a_message_somebody_else_is_at_is_waited_for_calmly(postgres_url, 
         async with look.transaction() as connection:
             await connection.exec_driver_sql("SELECT 1 FROM hookline_outbox FOR UPDATE")
             await webhooks.start()
-            route = webhooks._engine.queue.route
+            route = webhooks._runtime.engine.queue.route
 
             async def count(*arguments):
                 looks.append(arguments)
                 return await route(*arguments)
 
-            webhooks._engine.queue.route = count
+            webhooks._runtime.engine.queue.route = count
             for n in range(10):
                 await (await webhooks.trigger("a.b", {"n": n})).delivered(5)
             before = len(looks)

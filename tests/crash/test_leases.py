@@ -145,7 +145,7 @@ async def test_both_leases_of_a_delivery_settled_at_once(on_each_database, clock
     webhooks = on_each_database(clock=clock, deliver=False)
     webhooks.register("https://receiver.example/", ["*"])
     receipt = await webhooks.trigger("a.b", {})
-    queue, on_home = webhooks._engine.queue, webhooks._on_home
+    queue, on_home = webhooks._runtime.engine.queue, webhooks._runtime.on_home
 
     async def take(verb):
         now = clock.now()

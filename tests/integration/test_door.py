@@ -20,6 +20,7 @@ from hookline.errors import (
     InvalidSecret,
     InvalidSettings,
     InvalidUrl,
+    MessageNotFound,
     PayloadTooLarge,
     UnknownEventType,
 )
@@ -308,8 +309,8 @@ async def test_secrets_are_not_in_errors_about_the_file(make_webhooks, tmp_path)
     "message_id", ["", "msg_", "nonsense", "ep_" + "0" * 27, "msg_" + "0" * 27]
 )
 async def test_ids_that_are_none(make_webhooks, message_id):
-    """A mistyped message id, or one of another kind, is refused before any query."""
-    with pytest.raises(InvalidInput, match="message_id"):
+    """A mistyped message id, or one of another kind, is that of no message."""
+    with pytest.raises(MessageNotFound, match="no message"):
         await make_webhooks(deliver=False).attempts(message_id)
 
 

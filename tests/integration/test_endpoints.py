@@ -189,7 +189,7 @@ async def test_a_wrong_file_starts_nothing(make_webhooks, write_file):
     with pytest.raises(InvalidWebhooksFile) as caught:
         webhooks.init(path)
     assert str(caught.value).startswith(f"{path}: webhooks[1].url: user and password")
-    assert webhooks._engine is None
+    assert webhooks._runtime.engine is None
     assert await webhooks.endpoints() == []
 
 
@@ -410,5 +410,5 @@ async def test_what_was_held_just_after_the_release_is_sent(
     with closing(sqlite3.connect(database_file)) as connection, connection:
         connection.execute("UPDATE hookline_endpoint SET disabled_at = NULL, revision = 99")
         connection.execute("UPDATE hookline_application SET revision = 99")
-    webhooks._engine.ring_released()
+    webhooks._runtime.engine.ring_released()
     await receiver.arrived(1)

@@ -328,7 +328,7 @@ async def test_two_workers_ask_once(postgres_url, make_webhooks, receiver, told)
     ]
     for each in workers:
         await each.start()
-    await until(lambda: all(w._engine.worker.working for w in workers), "both to work")
+    await until(lambda: all(w._runtime.engine.worker.working for w in workers), "both to work")
     for n in range(50):
         workers[n % 2].register(f"{receiver.base}/{n}", ["*"])
     await told.wait("is verified", 50)

@@ -102,7 +102,7 @@ async def test_as_a_context_manager(make_webhooks, receiver):
     async with make_webhooks() as webhooks:
         webhooks.register(receiver.url, ["*"])
         await (await webhooks.trigger("a.b", {})).delivered()
-    assert webhooks._engine is None
+    assert webhooks._runtime.engine is None
 
 
 async def test_no_threads_are_left(make_webhooks, receiver):
@@ -344,7 +344,7 @@ async def test_a_database_that_cannot_be_opened(make_webhooks, tmp_path):
         webhooks = make_webhooks(database=f"sqlite:///{path}")
         with pytest.raises(StorageError, match=str(path)):
             await webhooks.trigger("a.b", {})
-        assert webhooks._engine is None
+        assert webhooks._runtime.engine is None
 
 
 async def test_two_engines_share_one_file(make_webhooks, receiver):

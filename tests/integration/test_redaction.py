@@ -132,7 +132,7 @@ async def test_nothing_shows_a_secret(on_each_database, receiver, capsys):
         webhooks.settings,
         await webhooks.attempts(receipt.message_id),
         await webhooks.diagnose(probe=True),
-        vars(webhooks)["_declared"],
+        webhooks.register(receiver.url, ["*"], PLANTED["signing secret"]),
     ]
     assert leaks(repr(shown) + str(shown)) == []
     assert leaks("".join(capsys.readouterr())) == []
@@ -142,7 +142,7 @@ async def test_the_engine_shows_no_secret(make_webhooks, receiver):
     """Its own values of a delivery under way: what a debugger or a crash report would print."""
     receiver.secret = None
     webhooks = await use(make_webhooks, receiver)
-    queue = open_database(webhooks._url, webhooks.settings).queue
+    queue = open_database(webhooks._runtime._url, webhooks.settings).queue
     await queue.start(lambda: None)
     await webhooks.stop()
     quiet = make_webhooks(deliver=False, encryption_key=KEYS)

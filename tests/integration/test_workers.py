@@ -36,7 +36,7 @@ async def sharing(running):
     """Wait until each of the workers takes its own share of the work, and together the whole."""
 
     def shares():
-        inside = [webhooks._engine.worker for webhooks in running]
+        inside = [webhooks._runtime.engine.worker for webhooks in running]
         return sorted(w._limiter.share for w in inside if w._working)
 
     whole = [(rank, len(running)) for rank in range(len(running))]
@@ -45,7 +45,7 @@ async def sharing(running):
 
 async def looked(webhooks):
     """Wait until a worker has looked for work twice more."""
-    worker, looks = webhooks._engine.worker, threading.Semaphore(0)
+    worker, looks = webhooks._runtime.engine.worker, threading.Semaphore(0)
     look = worker._look
 
     async def look_and_tell():

@@ -14,7 +14,7 @@ TOKEN_PREFIX = "hk_"
 SECRET_BYTES = 32
 MAX_NAME = 256
 MAX_SCOPES = 100
-ADMIN, READ, APPLICATION = "admin", "read", "application:"
+ADMIN, READ, APPLICATION, PORTAL = "admin", "read", "application:", "portal"
 _UNKNOWN = hashlib.sha256(b"no such key").digest()
 
 
@@ -23,7 +23,9 @@ class ApiKey:
     """A key of the REST API as people see it. `token` is there once, when it was made.
 
     `scopes` are `admin` (everything), `read` (look, change nothing) and `application:<id>` (that
-    application alone, several allowed); with `read` beside them, applications are only looked at.
+    application alone, several allowed); with `read` beside them, applications are only looked at;
+    with `portal`, it is a customer's key: it looks after endpoints and sees what was sent to them,
+    and neither publishes nor erases.
     """
 
     name: str
@@ -43,6 +45,11 @@ class ApiKey:
             return False
         mine = [s.removeprefix(APPLICATION) for s in self.scopes if s.startswith(APPLICATION)]
         return application in mine if mine else not write
+
+    @property
+    def portal(self) -> bool:
+        """Whether it is a customer's key."""
+        return PORTAL in self.scopes
 
     def usable(self, now: datetime) -> str | None:
         """Return why it cannot be used at `now`, None when it can."""
@@ -70,10 +77,13 @@ def checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
         raise InvalidInput(f"scopes: {len(found)}, at most {MAX_SCOPES}")
     for scope in found:
         known = isinstance(scope, str) and (
-            scope in (ADMIN, READ) or (scope.startswith(APPLICATION) and scope != APPLICATION)
+            scope in (ADMIN, READ, PORTAL)
+            or (scope.startswith(APPLICATION) and scope != APPLICATION)
         )
         if not known:
             raise InvalidInput(f"scopes: {scope!r} is not admin, read or application:<id>")
+    if PORTAL in found and not any(scope.startswith(APPLICATION) for scope in found):
+        raise InvalidInput("scopes: portal goes with application:<id>")
     if ADMIN in found and len(found) > 1:
         raise InvalidInput("scopes: admin allows everything, so it stands alone")
     return found

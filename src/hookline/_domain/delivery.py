@@ -232,7 +232,10 @@ def public_reason(outcome: Outcome) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One HTTP request in the log, and the state it left its delivery in."""
+    """One HTTP request in the log, and the state it left its delivery in.
+
+    `trigger` is `scheduled`, or `manual` for one that somebody asked for.
+    """
 
     id: str
     message_id: str
@@ -248,6 +251,7 @@ class Attempt:
     response_body: bytes
     timings: Timings
     next_attempt_at: datetime | None
+    trigger: str = "scheduled"
 
 
 @dataclass(frozen=True, slots=True)

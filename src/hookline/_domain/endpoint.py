@@ -18,8 +18,11 @@ from hookline._domain.url import Url, parse
 from hookline.errors import InvalidInput, UnknownEventType
 
 _EVENT_TYPE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
-_SUBSCRIPTION = re.compile(r"\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?")
+_SUBSCRIPTION = re.compile(r"\*|[A-Za-z0-9_.-]+(?:\.\*)?")
+_PUBLISHED = re.compile(r"[A-Za-z0-9_.-]+")
 MAX_EVENT_TYPE = 128
+MAX_PUBLISHED = 256
+"""Characters of an event type that is published over the API, where its other clients allow it."""
 DEFAULT_CONCURRENCY = 20
 """Requests in flight to one endpoint, over all workers."""
 
@@ -55,6 +58,9 @@ class Endpoint:
     rate_limit: float | None = None
     ordered: bool = False
     allowed_networks: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    uid: str | None = None
     signatures: tuple[str, ...] | None = None
     ca: str | None = field(default=None, repr=False)
     client_certificate: str | None = field(default=None, repr=False)
@@ -71,6 +77,8 @@ class Endpoint:
     pending_since: datetime | None = None
     pending_reason: str | None = None
     granted_rate: float | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
     @property
     def state(self) -> EndpointState:
@@ -138,6 +146,16 @@ class Catalogue:
             raise UnknownEventType(self._unknown(name))
         return _well_formed(name)
 
+    def published(self, event: object) -> str:
+        """Return the event type of a ready-made body: as `event_type`, with more names allowed.
+
+        Those that Svix allows: any order of letters, digits, `_`, `-` and `.`.
+        """
+        name = event_text(event)
+        if self.bound or len(name) > MAX_PUBLISHED or not _PUBLISHED.fullmatch(name):
+            return self.event_type(name)
+        return name
+
     def subscriptions(self, events: Iterable[object]) -> tuple[str, ...]:
         """Return the subscriptions of an endpoint as text, without repeats."""
         if isinstance(events, str | Enum) or not isinstance(events, Iterable):
@@ -146,7 +164,7 @@ class Catalogue:
         if not names:
             raise InvalidInput("events: empty; name event types, a prefix ('customer.*') or '*'")
         for name in names:
-            if not _SUBSCRIPTION.fullmatch(name) or len(name) > MAX_EVENT_TYPE:
+            if not _SUBSCRIPTION.fullmatch(name) or len(name) > MAX_PUBLISHED:
                 raise InvalidInput(
                     f"events: {name!r} is not an event type, a prefix such as 'customer.*' or '*'"
                 )

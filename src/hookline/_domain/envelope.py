@@ -80,6 +80,22 @@ def envelope(
     return Body(content, digest, tuple(notes))
 
 
+def as_it_is(event: str, content: bytes, *, limit: int = 1 << 20) -> Body:
+    """Return the body of an event that is made already: a JSON object, sent byte for byte.
+
+    Raises InvalidPayload, or PayloadTooLarge above `limit` bytes.
+    """
+    notes: list[str] = []
+    _check_size(len(content), limit, notes)
+    try:
+        parsed = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise InvalidPayload(f"payload: is not JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise InvalidPayload(f"payload: expected an object, got {type(parsed).__name__}")
+    return Body(content, sha256(b"\0".join((event.encode(), content))).digest(), tuple(notes))
+
+
 def iso(milliseconds: int) -> str:
     """Return Unix milliseconds as `2025-10-17T10:30:00.000Z`."""
     seconds, rest = divmod(milliseconds, 1000)

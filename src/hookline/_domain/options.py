@@ -1,9 +1,11 @@
 """What an endpoint may have beyond URL, events, secret and headers."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from hookline._domain import address, check, forms, handshake, retry
+from hookline._domain.application import checked_metadata
 from hookline._domain.identity import DIRECT, check_pem, parse_proxy
 from hookline._domain.oauth2 import OAuth2
 from hookline.errors import InvalidInput
@@ -13,6 +15,9 @@ MAX_CONCURRENCY = 1000
 MIN_RATE, MAX_RATE = 0.001, 100_000
 MAX_DESCRIPTION = 1024
 MAX_NETWORKS = 100
+MAX_CHANNELS = 10
+MAX_CHANNEL = 128
+_CHANNEL = re.compile(r"[a-zA-Z0-9\-_.:]+")
 SENSITIVE = frozenset({"client_key", "oauth2", "proxy"})
 """Options that hold secrets: kept out of every message, log line and `repr`."""
 
@@ -30,7 +35,8 @@ class EndpointOptions(TypedDict, total=False):
     `guide` and `standard` unless told otherwise; `svix`, `github`, `stripe`, `slack`, `shopify`,
     and `ed25519`, which is `standard` without `v1` for ed25519 keys. `handshake` (`none`,
     `challenge` or `cloudevents`) is how this endpoint proves that it expects webhooks, instead of
-    the setting's way; the operator's too.
+    the setting's way; the operator's too. An endpoint with `channels` (10 at most) gets only what
+    is sent to one of them. `metadata` is yours: 50 texts by name.
 
     `ca` are certificates (PEM) that the endpoint's must be signed by, instead of the system's
     authorities. `client_certificate` (PEM, the issuers after it) and `client_key` (PEM, not
@@ -56,6 +62,8 @@ class EndpointOptions(TypedDict, total=False):
     http2: bool
     proxy: str | None
     handshake: str | None
+    channels: Sequence[str] | None
+    metadata: Mapping[str, str] | None
 
 
 KNOWN = tuple(EndpointOptions.__annotations__)
@@ -94,6 +102,20 @@ def _proxy(text: Any) -> Any:
     return text
 
 
+def names(name: str, texts: Any, most: int) -> tuple[str, ...]:
+    """Return channels or tags, without repeats; raise InvalidInput for one that is none."""
+    if isinstance(texts, str) or not isinstance(texts, Sequence):
+        raise InvalidInput(f"{name}: expected a list, got {texts!r}"[:200])
+    for text in texts:
+        if not isinstance(text, str) or not _CHANNEL.fullmatch(text) or len(text) > MAX_CHANNEL:
+            raise InvalidInput(
+                f"{name}: expected 1 to {MAX_CHANNEL} of A-Z a-z 0-9 - _ . :, got {text!r}"[:200]
+            )
+    if len(texts) > most:
+        raise InvalidInput(f"{name}: {len(texts)}, at most {most}")
+    return tuple(dict.fromkeys(texts))
+
+
 _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "retry_schedule": retry.check,
     "allowed_networks": _networks,
@@ -101,4 +123,6 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "handshake": lambda value: handshake.check(value).value,
     "oauth2": lambda grant: OAuth2.of(grant).stored(),
     "proxy": _proxy,
+    "channels": lambda texts: names("channels", texts, MAX_CHANNELS),
+    "metadata": checked_metadata,
 }

@@ -1,13 +1,15 @@
 """Whether processes that should be delivering are able to, part by part."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hookline._domain.finding import number, span
 from hookline._domain.vitals import ALIVE_MS, Pulse
 
 OK = "ok"
 UNKNOWN = "unknown while the database is out of reach"
+FRESH = 1.0
+"""Seconds an answer about readiness is good for: a busy prober costs the database no more."""
 
 
 class Readiness(NamedTuple):
@@ -31,6 +33,11 @@ class Readiness(NamedTuple):
     def missing(self) -> dict[str, str]:
         """The parts that are not ok."""
         return {name: part for name, part in self._asdict().items() if part != OK}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What a readiness probe is answered."""
+        return {"ready": self.ready, "parts": self._asdict()}
 
 
 def unreachable(reason: str) -> Readiness:

@@ -129,7 +129,7 @@ class Engine:
 
     async def declare(self, endpoints: Iterable[Endpoint]) -> None:
         """Store declared endpoints."""
-        await self.store.declare(self.app, list(endpoints), self.clock.now())
+        await self.store.endpoints.declare(self.app, list(endpoints), self.clock.now())
         self.handshaker.wake()
         self._held_released.set()  # one that is back in its file, perhaps
 
@@ -144,7 +144,7 @@ class Engine:
 
     async def change_url(self, endpoint: bytes, url: str) -> None:
         """Send an endpoint's deliveries elsewhere."""
-        await self.store.change_url(endpoint, url, self.clock.now())
+        await self.store.endpoints.change_url(endpoint, url, self.clock.now())
         self.handshaker.wake()
 
     async def publish_together(self, messages: list[NewMessage]) -> list[bytes]:

@@ -1,28 +1,51 @@
 """Which endpoints want a message. Pure; the stores call it inside their routing transaction."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from hookline._domain.endpoint import Target, matches
 
 MOST_REMEMBERED = 10_000
-"""Event types remembered per table: a bound for applications that invent them as they go."""
+"""Kinds of message remembered per table: a bound for applications that invent them as they go."""
+
+
+class Subscriber(NamedTuple):
+    """An endpoint: the event types it wants, and the channels, none for all of them."""
+
+    events: Collection[str]
+    channels: Collection[str]
+    target: Target
+
+    def wants(self, event_type: str, channels: Collection[str]) -> bool:
+        """Return whether it wants a message of this type, sent to these channels.
+
+        One that names channels gets only what was sent to one of them.
+        """
+        if self.channels and not set(self.channels).intersection(channels):
+            return False
+        return matches(self.events, event_type)
 
 
 class RoutingTable:
     """The endpoints of one application, as of one revision of it."""
 
-    def __init__(self, revision: int, subscribers: Iterable[tuple[Sequence[str], Target]]) -> None:
-        """Take each endpoint's subscriptions and target, in the order of their keys."""
+    def __init__(self, revision: int, subscribers: Iterable[Subscriber]) -> None:
+        """Take the endpoints in the order of their keys."""
         self.revision = revision
         self._subscribers = tuple(subscribers)
-        self._wanted: dict[str, tuple[Target, ...]] = {}
+        self._wanted: dict[tuple[str, str | None], tuple[Target, ...]] = {}
 
-    def wanted(self, event_type: str) -> tuple[Target, ...]:
-        """Return the targets that want the event type, disabled ones too, in key order."""
-        found = self._wanted.get(event_type)
+    def wanted(self, event_type: str, channels: str | None = None) -> tuple[Target, ...]:
+        """Return the targets that want a message, disabled ones too, in key order.
+
+        `channels` are the message's, as JSON.
+        """
+        found = self._wanted.get((event_type, channels))
         if found is None:
             if len(self._wanted) >= MOST_REMEMBERED:
                 self._wanted.clear()
-            found = tuple(t for events, t in self._subscribers if matches(events, event_type))
-            self._wanted[event_type] = found
+            names = json.loads(channels) if channels else ()
+            found = tuple(s.target for s in self._subscribers if s.wants(event_type, names))
+            self._wanted[event_type, channels] = found
         return found

@@ -1,12 +1,13 @@
 """Keys of the REST API: their rows."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from hookline._domain import ids
 from hookline._domain.api_key import APPLICATION, ApiKey, with_ids
+from hookline._storage.rows import maybe_time, time
 from hookline._storage.schema import api_key, application
 from hookline._storage.sealed import Transaction
 
@@ -84,19 +85,11 @@ def _api_key(row: Any) -> ApiKey:
         id=ids.encode(ids.API_KEY, row.id),
         name=row.name,
         scopes=tuple(row.scopes),
-        created_at=_time(row.created_at),
-        expires_at=_maybe_time(row.expires_at),
-        last_used_at=_maybe_time(row.last_used_at),
-        revoked_at=_maybe_time(row.revoked_at),
+        created_at=time(row.created_at),
+        expires_at=maybe_time(row.expires_at),
+        last_used_at=maybe_time(row.last_used_at),
+        revoked_at=maybe_time(row.revoked_at),
     )
-
-
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def _maybe_time(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else _time(milliseconds)
 
 
 def _milliseconds(moment: datetime | None) -> int | None:

@@ -194,22 +194,27 @@ class SqlHandshakes:
             return (await _targets(connection, rows, self._vault)).get(endpoint_key)
 
 
-async def adopt(connection: AsyncConnection, app: bytes, wanted: Ownership, now: int) -> bool:
-    """Store what the application demands; return whether that changed.
+def demands(wanted: Ownership) -> dict[str, str]:
+    """Return the columns that hold what an application demands of its endpoints."""
+    told = {"handshake": wanted.handshake, "handshake_origin": wanted.origin}
+    return {name: str(value) for name, value in told.items() if value is not None}
+
+
+async def adopt(connection: AsyncConnection, wanted: Ownership, now: int) -> bool:
+    """Store what applications demand; return whether that changed.
 
     Whatever is pending then is tried anew, in the new way. What is active stays so.
     """
-    told = {"handshake": wanted.handshake, "handshake_origin": wanted.origin}
-    values = {name: str(value) for name, value in told.items() if value is not None}
+    values = demands(wanted)
     if not values:
         return False
     other = sa.or_(*(application.c[name] != value for name, value in values.items()))
-    changed = await connection.execute(
-        application.update().where(application.c.id == app, other).values(values)
-    )
-    if not changed.rowcount:
+    found = await connection.execute(sa.select(application.c.id).where(other).with_for_update())
+    changed = found.scalars().all()
+    if not changed:
         return False
-    pending = sa.select(endpoint.c.id).where(endpoint.c.app_id == app)
+    await connection.execute(application.update().where(other).values(values))
+    pending = sa.select(endpoint.c.id).where(endpoint.c.app_id.in_(changed))
     await connection.execute(
         handshake.update()
         .where(handshake.c.endpoint_id.in_(pending))

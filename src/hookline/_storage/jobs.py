@@ -8,7 +8,7 @@ ended. Whatever happens between two steps, the next one begins after the last th
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -18,11 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
+from hookline._domain.page import Page, Window
 from hookline._domain.replay import Job, JobState, Selection, batch_of, pause_after
 from hookline._engine.keys import new_key
 from hookline._engine.replay import REST
 from hookline._ports import LeasedJob
-from hookline._storage import replay
+from hookline._storage import paging, replay
 from hookline._storage.replay import Cursor, Walk
 from hookline._storage.schema import delivery, job, message
 from hookline.errors import InvalidInput, MessageNotFound
@@ -136,6 +137,22 @@ class SqlJobs:
         async with self._reading() as connection:
             row = (await connection.execute(sa.select(job).where(*_one(app, key)))).first()
             return None if row is None else _job(row)
+
+    async def find(self, key: bytes) -> tuple[bytes, Job] | None:
+        """Return a job of any application, and whose it is."""
+        async with self._reading() as connection:
+            row = (await connection.execute(sa.select(job).where(job.c.id == key))).first()
+            return None if row is None else (row.app_id, _job(row))
+
+    async def page(self, states: Collection[JobState], window: Window) -> Page[tuple[bytes, Job]]:
+        """Return jobs of all applications in these states (any by default), each with whose."""
+        query = sa.select(job)
+        if states:
+            query = query.where(job.c.state.in_([state.value for state in states]))
+        async with self._reading() as connection:
+            rows, more = await paging.rows(connection, query, job.c.id, window)
+        found = [(row.app_id, _job(row)) for row in rows]
+        return Page(found, more, rows[-1].id if rows else None)
 
     async def newest(self, app: bytes, limit: int, before: bytes | None) -> list[Job]:
         """Return jobs, newest first."""

@@ -24,7 +24,7 @@ from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Target, matches
 from hookline._domain.replay import Selection
-from hookline._engine.route import RoutingTable
+from hookline._engine.route import RoutingTable, Subscriber
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
@@ -231,6 +231,7 @@ async def _endpoints(connection: AsyncConnection, *which: sa.ColumnElement[bool]
             columns.url,
             columns.events,
             columns.ordered,
+            columns.options,
             columns.revision,
             columns.disabled_at,
             columns.disabled_reason,
@@ -247,7 +248,10 @@ def _audience(revision: int, rows: Iterable[Any], refusal: str | None) -> Audien
     targets = {
         row.id: Target(row.id, row.revision, row.url, ordered=row.ordered) for row in enabled
     }
-    table = RoutingTable(revision, [(tuple(row.events), targets[row.id]) for row in enabled])
+    subscribers = [
+        Subscriber(row.events, row.options.get("channels", ()), targets[row.id]) for row in enabled
+    ]
+    table = RoutingTable(revision, subscribers)
     return Audience(table, targets, list(targets), refusal)
 
 
@@ -381,14 +385,15 @@ async def _missing_page(connection: AsyncConnection, f: Frame, cursor: Cursor) -
     rows, end = await _part(
         connection,
         [columns.id],
-        [columns.app_id, columns.event_type, columns.only_endpoint],
+        [columns.app_id, columns.event_type, columns.channels, columns.only_endpoint],
         [columns.id >= max(f.low, f.log_begins, cursor.first), columns.id < f.high],
         lambda part: [part.app_id == f.app, part.only_endpoint.is_(None)],
     )
     candidates: list[Candidate] = []
     for row in rows:
-        wanted = f.audience.table.wanted(row.event_type) if f.wants_type(row.event_type) else ()
-        for target in wanted:
+        if not f.wants_type(row.event_type):
+            continue
+        for target in f.audience.table.wanted(row.event_type, row.channels):
             at = Cursor(Walk.MISSING, row.id, target.key)
             if at <= cursor:
                 continue

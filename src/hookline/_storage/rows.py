@@ -2,21 +2,26 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from hookline._domain import ids
 from hookline._domain.breaker import Circuit, CircuitState, Health, judge
-from hookline._domain.delivery import DeliveryState
+from hookline._domain.delivery import Attempt, DeliveryState, Timings
 from hookline._domain.endpoint import DEFAULT_CONCURRENCY, Endpoint, SigningSecret, Target
 from hookline._domain.options import SENSITIVE
-from hookline._ports import Settlement
-from hookline._storage.schema import HELD
+from hookline._engine.route import Subscriber
+from hookline._ports import NewMessage, Settlement
+from hookline._storage.schema import HELD, IN_LINE
 from hookline._storage.vault import Vault
 from hookline.errors import SecretsLocked
 
 SUCCESS = DeliveryState.SUCCEEDED
 EXTRA = (
+    "channels",
+    "metadata",
     "handshake",
     "signatures",
     "allowed_networks",
@@ -28,6 +33,8 @@ EXTRA = (
     "proxy",
 )
 """Options that have no column of their own."""
+NOT_SENT = ("channels", "metadata", "handshake")
+"""Those of them that sending is not concerned with."""
 
 
 HEADERS, CREDENTIALS = "endpoint.headers", "endpoint.credentials"
@@ -63,7 +70,8 @@ def target(
     if row["granted_origin"] is not None:  # CloudEvents HTTP Webhooks 1.0.2, §4.1.2
         lines.append(f"WebHook-Request-Origin: {row['granted_origin']}")
     options = options_of(json.loads(row["options"]), credentials)
-    options.pop("handshake", None)  # sending is not concerned with it
+    for name in NOT_SENT:
+        options.pop(name, None)
     rates = [rate for rate in (row["rate_limit"], row["granted_rate"]) if rate is not None]
     held = (row["disabled_reason"] or "disabled") if disabled else "pending"
     return Target(
@@ -81,6 +89,39 @@ def target(
         disabled_reason=held if disabled or row["pending"] else None,
         **options,
     )
+
+
+def subscriber(
+    row: Mapping[str, Any], keys: Sequence[tuple[bytes, bytes, str, int | None]], vault: Vault
+) -> Subscriber:
+    """Return what routing needs from an endpoint's row and its secrets."""
+    channels = json.loads(row["options"]).get("channels", ())
+    return Subscriber(json.loads(row["events"]), channels, target(row, keys, vault))
+
+
+MARKS = ("ordering_key", "event_id", "channels", "tags")
+
+
+def marks(new: NewMessage) -> tuple[str | None, ...]:
+    """Return the columns of a message that few have: ordering key, event id, channels, tags."""
+    if not (new.channels or new.tags):
+        return new.ordering_key, new.event_id, None, None
+    channels = orjson.dumps(new.channels).decode() if new.channels else None
+    tags = orjson.dumps(new.tags).decode() if new.tags else None
+    return new.ordering_key, new.event_id, channels, tags
+
+
+def message_row(new: NewMessage) -> dict[str, Any]:
+    """Return a message as its table holds it."""
+    return {
+        "id": new.key,
+        "app_id": new.app,
+        "event_type": new.event_type,
+        "body": new.body,
+        **dict(zip(MARKS, marks(new), strict=True)),
+        "created_at": new.created_at,
+        "deliver_at": new.deliver_at,
+    }
 
 
 def sealed_headers(vault: Vault, headers: Mapping[str, str], key: bytes) -> str:
@@ -101,10 +142,9 @@ def extras(declared: Endpoint) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
-def sealed_credentials(vault: Vault, declared: Endpoint, key: bytes) -> str | None:
+def sealed_credentials(vault: Vault, given: Mapping[str, Any], key: bytes) -> str | None:
     """Return what the credentials column holds: the options that have secrets, None for none."""
-    given = {name: getattr(declared, name) for name in sorted(SENSITIVE)}
-    found = {name: value for name, value in given.items() if value}
+    found = {name: value for name, value in sorted(given.items()) if value}
     return vault.seal(orjson.dumps(found).decode(), CREDENTIALS, key) if found else None
 
 
@@ -117,7 +157,7 @@ def opened_credentials(vault: Vault, stored: str | None, key: bytes) -> dict[str
 def options_of(extra: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, Any]:
     """Return options and credentials as Endpoint and Target have them."""
     found = {name: extra[name] for name in EXTRA if name in extra} | dict(credentials)
-    for name in ("allowed_networks", "signatures"):
+    for name in ("allowed_networks", "channels", "signatures"):
         if name in found:
             found[name] = tuple(found[name])
     return found
@@ -208,3 +248,48 @@ def health(settlements: Sequence[Settlement], before: Circuit | None, now: int) 
     """Return what a batch's results make of an endpoint."""
     results = [(s.decision.state is SUCCESS, s.decision.endpoint_waits_until) for s in settlements]
     return judge(before, results, cap=settlements[0].delivery.target.concurrency, now=now)
+
+
+def time(milliseconds: int) -> datetime:
+    """Return a stored time."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def maybe_time(milliseconds: int | None) -> datetime | None:
+    """Return a stored time, None for none."""
+    return None if milliseconds is None else time(milliseconds)
+
+
+def first_key(at: int) -> bytes:
+    """Return the smallest key of a time: what is older has a smaller one."""
+    return (max(0, at) << 80).to_bytes(16)
+
+
+def live_state(row: Any, now: int) -> DeliveryState:
+    """Return the state of a row of the live queue."""
+    if row.next_attempt_at == HELD:
+        return DeliveryState.HELD
+    if row.lease and now < row.next_attempt_at < IN_LINE:
+        return DeliveryState.SENDING
+    return DeliveryState.PENDING
+
+
+def attempt_of(row: Any) -> Attempt:
+    """Return an attempt as people see it."""
+    return Attempt(
+        id=ids.encode(ids.ATTEMPT, row.id),
+        message_id=ids.encode(ids.MESSAGE, row.message_id),
+        endpoint_id=ids.encode(ids.ENDPOINT, row.endpoint_id),
+        number=row.number,
+        url=row.url,
+        started_at=datetime.fromtimestamp(row.started_at / 1000, UTC),
+        state=DeliveryState(row.state),
+        status=row.status,
+        failure=row.failure,
+        detail=row.detail,
+        response_headers=tuple((name, value) for name, value in row.response_headers),
+        response_body=row.response_body,
+        timings=Timings(row.dns_us, row.connect_us, row.tls_us, row.first_byte_us, row.total_us),
+        next_attempt_at=maybe_time(row.next_attempt_at),
+        trigger=row.trigger,
+    )

@@ -92,14 +92,36 @@ application = sa.Table(
     PREFIX + "application",
     metadata,
     _key("id", primary=True),
+    # The customer's own name for it; None once it is deleted, so that the name is free.
     sa.Column("uid", sa.Text, unique=True),
     sa.Column("name", sa.Text, nullable=False),
+    sa.Column("metadata", Json, nullable=False),
+    # Requests per second over all of its endpoints together.
+    sa.Column("rate_limit", sa.Float),
     # What its endpoints have to do before they are sent to, and the name they know it by.
     sa.Column("handshake", sa.Text, nullable=False, default="none"),
     sa.Column("handshake_origin", sa.Text, nullable=False, default=""),
     # Counts changes of its endpoints: a cached routing table is current while this is unchanged.
     _number("revision"),
     _number("created_at"),
+    _number("updated_at"),
+    # Deleted for people; upkeep removes what it left, batch by batch, and then this row.
+    _number("deleted_at", nullable=True),
+)
+
+event_type = sa.Table(
+    PREFIX + "event_type",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("description", sa.Text, nullable=False),
+    # JSON schemas by version, with examples inside; None for a type without.
+    sa.Column("schemas", Json),
+    sa.Column("archived", sa.Boolean, nullable=False),
+    sa.Column("deprecated", sa.Boolean, nullable=False),
+    sa.Column("group_name", sa.Text),
+    sa.Column("feature_flags", Json),
+    _number("created_at"),
+    _number("updated_at"),
 )
 
 endpoint = sa.Table(
@@ -107,6 +129,7 @@ endpoint = sa.Table(
     metadata,
     _key("id", primary=True),
     _key("app_id", _of("application")),
+    sa.Column("uid", sa.Text),
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("events", Json, nullable=False),
@@ -135,6 +158,7 @@ endpoint = sa.Table(
     _number("created_at"),
     _number("updated_at"),
     sa.UniqueConstraint("app_id", "declared_url"),
+    sa.UniqueConstraint("app_id", "uid"),
     sa.Index(
         "ix_hookline_endpoint_ordered",
         "id",
@@ -178,11 +202,23 @@ message = sa.Table(
     sa.Column("event_type", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("ordering_key", sa.Text),
+    # The sender's own id of the event, and what it is sorted by: JSON lists, as text.
+    sa.Column("event_id", sa.Text),
+    sa.Column("channels", sa.Text),
+    sa.Column("tags", sa.Text),
     # Set for a test: it is for this endpoint alone, whatever others want to hear.
     sa.Column("only_endpoint", Key),
     _number("created_at"),
     _number("deliver_at", nullable=True),
     _number("canceled_at", nullable=True),
+    sa.Index(None, "app_id", "id"),
+    sa.Index(
+        "ix_hookline_message_event_id",
+        "app_id",
+        "event_id",
+        sqlite_where=sa.text("event_id IS NOT NULL"),
+        postgresql_where=sa.text("event_id IS NOT NULL"),
+    ),
 )
 
 # Committed and not yet routed. Separate from `message`, so that routing rewrites no body.
@@ -315,6 +351,23 @@ api_key = sa.Table(
     _number("expires_at", nullable=True),
     _number("last_used_at", nullable=True),
     _number("revoked_at", nullable=True),
+)
+
+# Requests to the API that may be sent again: claimed as a delivery is, by `lease`, and answered as
+# the first time once `status` is set. `resource` is the id of what the request makes, the same in
+# every try; `body` is missing where the answer held a secret.
+answer = sa.Table(
+    PREFIX + "answer",
+    metadata,
+    sa.Column("id", sa.LargeBinary, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    _key("resource"),
+    _number("lease"),
+    _number("lease_until"),
+    _number("status", nullable=True),
+    sa.Column("body", sa.LargeBinary),
+    _number("expires_at"),
+    sa.Index(None, "expires_at"),
 )
 
 idempotency = sa.Table(

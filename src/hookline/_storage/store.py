@@ -1,42 +1,39 @@
 """The Store: everything off the hot path, SQLAlchemy Core, once for all databases."""
 
-import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
-from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus, Timings
-from hookline._domain.endpoint import Endpoint
-from hookline._domain.handshake import Handshake, Ownership
-from hookline._domain.options import SENSITIVE
+from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
+from hookline._domain.handshake import Ownership
 from hookline._domain.vitals import Pulse, Vitals
 from hookline._engine.keys import new_key
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._ports import NewMessage, Reencrypted
 from hookline._storage import doctor, migrate, replay, sealed
 from hookline._storage import handshake as pending
+from hookline._storage.answers import SqlAnswers
 from hookline._storage.api_keys import SqlApiKeys
+from hookline._storage.applications import SqlApplications, SqlEventTypes
+from hookline._storage.endpoints import SqlEndpoints
 from hookline._storage.handshake import SqlHandshakes
+from hookline._storage.history import SqlHistory
 from hookline._storage.jobs import SqlJobs
 from hookline._storage.postgresql import partitions
 from hookline._storage.rows import (
-    SECRET,
-    extras,
-    opened_credentials,
-    opened_headers,
-    options_of,
-    sealed_credentials,
-    sealed_headers,
+    attempt_of,
+    first_key,
+    live_state,
+    maybe_time,
+    message_row,
 )
 from hookline._storage.schema import (
     HELD,
@@ -45,8 +42,6 @@ from hookline._storage.schema import (
     attempt,
     delivery,
     endpoint,
-    endpoint_secret,
-    handshake,
     idempotency,
     message,
     outbox,
@@ -56,7 +51,6 @@ from hookline._storage.vault import Vault
 from hookline.errors import (
     InvalidInput,
     MessageNotFound,
-    SecretsLocked,
     SessionMismatch,
     StorageError,
 )
@@ -97,7 +91,7 @@ class SqlStore:
         """Take an engine whose transactions hold the write lock from their start on SQLite.
 
         `migrates`: whether `start` brings the schema up to date, or only checks it. `vault` seals
-        and opens secrets. `ownership` is what the default application demands of its endpoints.
+        and opens secrets. `ownership` is what applications demand of their endpoints.
         """
         self._engine = engine
         self._vault = vault or Vault()
@@ -112,6 +106,15 @@ class SqlStore:
             log_kept_ms=self._retention.attempts_ms,
         )
         self.api_keys = SqlApiKeys(self._writing, self._reading)
+        self.answers = SqlAnswers(self._writing, self._insert)
+        self.applications = SqlApplications(
+            self._writing, self._reading, self._insert, self._ownership
+        )
+        self.event_types = SqlEventTypes(self._writing, self._reading, self._insert)
+        self.history = SqlHistory(self._writing, self._reading)
+        self.endpoints = SqlEndpoints(
+            self._writing, self._reading, self._insert, self._release, vault=self._vault
+        )
         self.handshakes = SqlHandshakes(
             self._writing, self._reading, self._release, vault=self._vault
         )
@@ -136,14 +139,16 @@ class SqlStore:
                         "id": new_key(now),
                         "uid": DEFAULT_APPLICATION,
                         "name": "Default",
+                        "metadata": {},
                         "revision": 0,
                         "created_at": now,
+                        "updated_at": now,
                     },
                 )
                 key = await connection.scalar(find)
             if key is None:
                 raise StorageError("the default application could not be made")
-            if await pending.adopt(connection, key, self._ownership, now):
+            if await pending.adopt(connection, self._ownership, now):
                 log.info("What endpoints have to prove is another handshake from now on")
             return key
 
@@ -199,215 +204,6 @@ class SqlStore:
                 )
             raise StorageError(explain(self._engine.url, error) + hint) from error
 
-    # endpoints -----------------------------------------------------------------------------
-
-    async def declare(self, app: bytes, endpoints: Sequence[Endpoint], now: int) -> None:
-        """Insert new declarations, apply changed ones, leave unchanged ones alone.
-
-        An unchanged declaration does not undo what was changed since by other means, such as a
-        rotated secret. One that is back in the file it had left is enabled again, and what was
-        held for it meanwhile is sent.
-        """
-        async with self._writing() as connection:
-            # Processes that start together declare the same endpoints: one after the other.
-            mine = application.c.id == app
-            await connection.execute(sa.select(application.c.id).where(mine).with_for_update())
-            back = [await self._declare(connection, app, each, now) for each in endpoints]
-        for key in filter(None, back):
-            await self._release(key, now)
-
-    async def _declare(
-        self, connection: AsyncConnection, app: bytes, declared: Endpoint, now: int
-    ) -> bytes | None:
-        """Store one declaration; return its key when what is held for it may be sent.
-
-        It is back in the file it had left, or need not prove any more that it expects webhooks.
-        """
-        digest = _digest(declared)
-        values: dict[str, Any] = {
-            "url": declared.url,
-            "description": declared.description,
-            "events": list(declared.events),
-            "retry_schedule": list(declared.retry_schedule) if declared.retry_schedule else None,
-            "timeout": declared.timeout,
-            "concurrency": declared.concurrency,
-            "rate_limit": declared.rate_limit,
-            "ordered": declared.ordered,
-            "options": extras(declared),
-            "source": declared.source,
-            "updated_at": now,
-        }
-        found = (
-            await connection.execute(
-                sa.select(endpoint).where(
-                    endpoint.c.app_id == app, endpoint.c.declared_url == declared.url
-                )
-            )
-        ).first()
-        back, moved, before = False, True, None
-        key = new_key(now) if found is None else found.id
-        values["headers"] = sealed_headers(self._vault, declared.headers, key)
-        values["credentials"] = sealed_credentials(self._vault, declared, key)
-        values["declared_digest"] = sealed.digest(self._vault, digest, key)
-        if found is None:
-            fixed = {"id": key, "app_id": app, "declared_url": declared.url, "created_at": now}
-            await connection.execute(endpoint.insert(), {**fixed, **values, "revision": 0})
-        else:
-            before = sealed.opened_digest(self._vault, found.declared_digest, key)
-            moved = found.url != declared.url
-            back = found.disabled_at is not None and found.disabled_reason == LEFT_FILE
-            if before == digest and found.source == declared.source and not back:
-                return None
-            if back:
-                values |= {"disabled_at": None, "disabled_reason": None}
-            if moved:
-                values |= NOTHING_GRANTED
-            await connection.execute(endpoint.update().where(endpoint.c.id == key), values)
-        if (before or b"")[HALF:] != digest[HALF:]:
-            await self._replace_secrets(connection, key, declared.secret, now)
-        demanded = await pending.demanded(connection, app, declared.handshake)
-        lifted = await pending.declared(
-            connection, self._insert(handshake), key, demanded, now, elsewhere=moved
-        )
-        await self._touch(connection, key)
-        return key if back or lifted else None
-
-    async def _replace_secrets(
-        self, connection: AsyncConnection, key: bytes, secret: str | None, now: int
-    ) -> None:
-        mine = endpoint_secret.c.endpoint_id == key
-        newest = (
-            await connection.execute(
-                sa.select(endpoint_secret).where(mine).order_by(endpoint_secret.c.id.desc())
-            )
-        ).first()
-        if newest is not None and secret is not None:
-            with suppress(SecretsLocked):
-                if self._vault.open(newest.secret, SECRET, newest.id) == secret:
-                    return  # what overlaps it goes on overlapping
-        await connection.execute(endpoint_secret.delete().where(mine))
-        if secret is not None:
-            await self._add_secret(connection, key, secret, now)
-
-    async def _add_secret(
-        self, connection: AsyncConnection, key: bytes, secret: str, now: int
-    ) -> None:
-        row = new_key(now)
-        text = self._vault.seal(secret, SECRET, row)
-        values = {"id": row, "endpoint_id": key, "secret": text}
-        await connection.execute(endpoint_secret.insert(), values)
-
-    @staticmethod
-    async def _touch(connection: AsyncConnection, key: bytes) -> None:
-        """Make every worker read the endpoint again before its next delivery."""
-        await connection.execute(
-            endpoint.update().where(endpoint.c.id == key).values(revision=endpoint.c.revision + 1)
-        )
-        owner = sa.select(endpoint.c.app_id).where(endpoint.c.id == key).scalar_subquery()
-        await connection.execute(
-            application.update()
-            .where(application.c.id == owner)
-            .values(revision=application.c.revision + 1)
-        )
-
-    async def retire(
-        self, app: bytes, source: str, keep: Iterable[str], reason: str, now: int
-    ) -> list[str]:
-        """Disable the enabled endpoints of `source` whose declared URL is not in `keep`."""
-        keep = set(keep)
-        async with self._writing() as connection:
-            rows = await connection.execute(
-                sa.select(endpoint.c.id, endpoint.c.declared_url).where(
-                    endpoint.c.app_id == app,
-                    endpoint.c.source == source,
-                    endpoint.c.disabled_at.is_(None),
-                )
-            )
-            gone = [(key, url) for key, url in rows if url not in keep]
-            for key, _ in gone:
-                await self._set_disabled(connection, key, now, reason)
-            return [url for _, url in gone]
-
-    async def endpoints(self, app: bytes) -> list[Endpoint]:
-        """Return all endpoints, oldest first, with their newest secret."""
-        async with self._reading() as connection:
-            rows = await connection.execute(
-                sa.select(endpoint, handshake.c.since, handshake.c.reason)
-                .join(handshake, isouter=True)
-                .where(endpoint.c.app_id == app)
-                .order_by(endpoint.c.id)
-            )
-            keys = await connection.execute(
-                sa.select(endpoint_secret)
-                .join(endpoint)
-                .where(endpoint.c.app_id == app)
-                .order_by(endpoint_secret.c.id)
-            )
-            newest = {row.endpoint_id: row for row in keys}
-            return [_endpoint(row, newest.get(row.id), self._vault) for row in rows]
-
-    async def rotate_secret(self, key: bytes, secret: str, expires_at: int, now: int) -> None:
-        """Make `secret` the newest; the others sign until `expires_at` at the latest."""
-        async with self._writing() as connection:
-            mine = endpoint_secret.c.endpoint_id == key
-            ends = endpoint_secret.c.expires_at
-            await connection.execute(
-                endpoint_secret.delete().where(mine, ends.is_not(None), ends <= now)
-            )
-            await connection.execute(
-                endpoint_secret.update()
-                .where(mine, sa.or_(ends.is_(None), ends > expires_at))
-                .values(expires_at=expires_at)
-            )
-            await self._add_secret(connection, key, secret, now)
-            await self._touch(connection, key)
-
-    async def enable(self, key: bytes, now: int) -> int:
-        """Enable an endpoint; make what was held due now and return how many that were."""
-        async with self._writing() as connection:
-            await self._set_disabled(connection, key, None, None)
-        return await self._release(key, now)
-
-    async def disable(self, key: bytes, reason: str, now: int) -> None:
-        """Disable an endpoint."""
-        async with self._writing() as connection:
-            await self._set_disabled(connection, key, now, reason)
-
-    async def change_url(self, key: bytes, url: str, now: int) -> None:
-        """Send an endpoint's deliveries elsewhere; pending again where a handshake is demanded.
-
-        Raises InvalidInput when another endpoint of the application has that URL.
-        """
-        async with self._writing() as connection:
-            app = await connection.scalar(sa.select(endpoint.c.app_id).where(endpoint.c.id == key))
-            mine = application.c.id == app
-            await connection.execute(sa.select(application.c.id).where(mine).with_for_update())
-            urls = sa.or_(endpoint.c.url == url, endpoint.c.declared_url == url)
-            taken = sa.select(endpoint.c.id).where(endpoint.c.app_id == app, urls)
-            if await connection.scalar(taken.where(endpoint.c.id != key)):
-                raise InvalidInput(f"url: {url} is that of another endpoint")
-            one = endpoint.c.id == key
-            row = (await connection.execute(sa.select(endpoint).where(one))).first()
-            if row is None or row.url == url:
-                return
-            await connection.execute(
-                endpoint.update().where(one), {"url": url, "updated_at": now, **NOTHING_GRANTED}
-            )
-            own = row.options.get("handshake")
-            if await pending.demanded(connection, row.app_id, own) is not Handshake.NONE:
-                await pending.require(connection, self._insert(handshake), key, now)
-            await self._touch(connection, key)
-
-    async def _set_disabled(
-        self, connection: AsyncConnection, key: bytes, at: int | None, reason: str | None
-    ) -> None:
-        await connection.execute(
-            endpoint.update()
-            .where(endpoint.c.id == key)
-            .values(disabled_at=at, disabled_reason=reason)
-        )
-        await self._touch(connection, key)
-
     # history -------------------------------------------------------------------------------
 
     async def attempts(self, message_key: bytes) -> list[Attempt]:
@@ -418,7 +214,7 @@ class SqlStore:
                 .where(attempt.c.message_id == message_key)
                 .order_by(attempt.c.number, attempt.c.id)
             )
-            return [_attempt(row) for row in rows]
+            return [attempt_of(row) for row in rows]
 
     async def deliveries(self, message_key: bytes, now: int) -> list[DeliveryStatus] | None:
         """Return where a message stands, by endpoint; None while it is not routed completely."""
@@ -556,7 +352,7 @@ class SqlStore:
             line = (new.ordering_key or "") if ordered else None
             await self._lock_lines(connection, [endpoint_key] if ordered else [])
             await connection.execute(
-                message.insert(), {**_message_row(new), "only_endpoint": endpoint_key}
+                message.insert(), {**message_row(new), "only_endpoint": endpoint_key}
             )
             once = replay.Chosen(replay.Candidate(replay.HERE, new.key, endpoint_key), None, line)
             await replay.make_due(connection, self._insert(delivery), [once], new.due_at)
@@ -634,16 +430,19 @@ class SqlStore:
             if self._partitioned:
                 await self._make_partitions(connection, now)
         await self.jobs.prune(now)
+        await self.answers.prune(now)
+        await self.applications.purge()
+        await self.endpoints.sweep()
         keep = self._retention
         if keep.attempts_ms:
             await self._prune_attempts(now - keep.attempts_ms)
         if keep.payloads_ms:
-            old = (message.c.id < _first_key(now - keep.payloads_ms), message.c.body != b"")
+            old = (message.c.id < first_key(now - keep.payloads_ms), message.c.body != b"")
             await self._in_batches(
                 lambda batch: message.update().where(message.c.id.in_(batch)).values(body=b""), *old
             )
         if keep.messages_ms:
-            old_id = message.c.id < _first_key(now - keep.messages_ms)
+            old_id = message.c.id < first_key(now - keep.messages_ms)
             await self._in_batches(
                 lambda batch: message.delete().where(message.c.id.in_(batch)), old_id
             )
@@ -654,7 +453,7 @@ class SqlStore:
                 await connection.run_sync(partitions.drop, before)
             return
         # An attempt is never older than its message: a range of the primary key holds them all.
-        cut = _first_key(before)
+        cut = first_key(before)
         old = sa.select(attempt.c.message_id, attempt.c.id).where(
             attempt.c.message_id < cut, attempt.c.id < cut
         )
@@ -728,7 +527,7 @@ class SqlStore:
             older = await self._claim_key(execute, new)
             if older is not None:
                 return older
-        await execute(message.insert(), _message_row(new))
+        await execute(message.insert(), message_row(new))
         await execute(outbox.insert(), {"due_at": new.due_at, "message_id": new.key})
         return new.key
 
@@ -762,23 +561,6 @@ class SqlStore:
             )
 
 
-def _message_row(new: NewMessage) -> dict[str, Any]:
-    return {
-        "id": new.key,
-        "app_id": new.app,
-        "event_type": new.event_type,
-        "body": new.body,
-        "ordering_key": new.ordering_key,
-        "created_at": new.created_at,
-        "deliver_at": new.deliver_at,
-    }
-
-
-def _first_key(at: int) -> bytes:
-    """Return the smallest key of a time: what is older has a smaller one."""
-    return (max(0, at) << 80).to_bytes(16)
-
-
 def _database(url: sa.URL) -> tuple[Any, ...]:
     backend = url.get_backend_name()
     if backend == "sqlite":
@@ -799,91 +581,8 @@ def _ring_after_commit(session: Any, on_commit: Callable[[], None]) -> None:
     sa.event.listen(session, "after_commit", ring)
 
 
-def _digest(declared: Endpoint) -> bytes:
-    """Hash what was declared, so that an unchanged declaration is recognised.
-
-    Two halves, the second for the secret alone: a new description does not undo a rotation.
-    """
-    content = orjson.dumps(
-        [
-            declared.url,
-            declared.events,
-            sorted(declared.headers.items()),
-            declared.description,
-            declared.retry_schedule,
-            declared.timeout,
-            declared.concurrency,
-            declared.rate_limit,
-            declared.ordered,
-            extras(declared),
-            [getattr(declared, name) for name in sorted(SENSITIVE)],
-        ]
-    )
-    secret = orjson.dumps(declared.secret)
-    return hashlib.sha256(content).digest() + hashlib.sha256(secret).digest()
-
-
-def _time(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def _endpoint(row: Any, newest: Any, vault: Vault) -> Endpoint:
-    """Return an endpoint from its row and the row of its newest secret."""
-    secret, headers, credentials, locked = None, {}, {}, None
-    try:
-        headers = opened_headers(vault, row.headers, row.id)
-        credentials = opened_credentials(vault, row.credentials, row.id)
-        secret = vault.open(newest.secret, SECRET, newest.id) if newest is not None else None
-    except SecretsLocked as error:
-        locked = str(error)
-    return Endpoint(
-        url=row.url,
-        events=tuple(row.events),
-        secret=secret,
-        headers=headers,
-        locked=locked,
-        description=row.description,
-        retry_schedule=tuple(row.retry_schedule) if row.retry_schedule else None,
-        timeout=row.timeout,
-        concurrency=row.concurrency,
-        rate_limit=row.rate_limit,
-        ordered=row.ordered,
-        source=row.source,
-        id=ids.encode(ids.ENDPOINT, row.id),
-        disabled_at=_time(row.disabled_at),
-        disabled_reason=row.disabled_reason,
-        pending_since=_time(row.since),
-        pending_reason=row.reason or None,
-        granted_rate=row.granted_rate,
-        **options_of(row.options, credentials),
-    )
-
-
-def _attempt(row: Any) -> Attempt:
-    return Attempt(
-        id=ids.encode(ids.ATTEMPT, row.id),
-        message_id=ids.encode(ids.MESSAGE, row.message_id),
-        endpoint_id=ids.encode(ids.ENDPOINT, row.endpoint_id),
-        number=row.number,
-        url=row.url,
-        started_at=datetime.fromtimestamp(row.started_at / 1000, UTC),
-        state=DeliveryState(row.state),
-        status=row.status,
-        failure=row.failure,
-        detail=row.detail,
-        response_headers=tuple((name, value) for name, value in row.response_headers),
-        response_body=row.response_body,
-        timings=Timings(row.dns_us, row.connect_us, row.tls_us, row.first_byte_us, row.total_us),
-        next_attempt_at=_time(row.next_attempt_at),
-    )
-
-
 def _live_status(row: Any, last: dict[bytes, Any], now: int) -> DeliveryStatus:
-    state = DeliveryState.PENDING
-    if row.next_attempt_at == HELD:
-        state = DeliveryState.HELD
-    elif row.lease and row.next_attempt_at > now:
-        state = DeliveryState.SENDING
+    state = live_state(row, now)
     waits = state is DeliveryState.PENDING and row.next_attempt_at < IN_LINE
     due = row.next_attempt_at if waits else None
     return _status(row.url, row.endpoint_id, state, last.get(row.endpoint_id), due)
@@ -897,7 +596,7 @@ def _status(
         url=url,
         state=state,
         attempts=tried.number if tried else 0,
-        next_attempt_at=_time(next_attempt_at),
+        next_attempt_at=maybe_time(next_attempt_at),
         last_status=tried.status if tried else None,
         last_error=tried.failure if tried else None,
     )

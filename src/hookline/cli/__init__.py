@@ -16,6 +16,7 @@ from hookline.cli.check_receiver import check_receiver
 from hookline.cli.check_url import check_url
 from hookline.cli.doctor import doctor
 from hookline.cli.migrate import migrate
+from hookline.cli.serve import serve
 from hookline.cli.sink import sink
 from hookline.cli.verify import verify
 from hookline.cli.worker import worker
@@ -50,6 +51,7 @@ def _hookline(
 
 
 app.command()(sink)
+app.command()(serve)
 app.command()(worker)
 app.command()(migrate)
 app.command()(doctor)

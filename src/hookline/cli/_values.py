@@ -5,6 +5,9 @@ import re
 
 import typer
 
+from hookline._domain.listening import parse_place
+from hookline.errors import InvalidInput
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)?", re.ASCII)
 
@@ -39,10 +42,7 @@ def is_address(host: str) -> bool:
 
 def address(text: str, option: str) -> tuple[str, int]:
     """Return where to listen: `8081` on loopback, `0.0.0.0:8081`, `[::]:8081`."""
-    host, colon, port = text.strip().rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") if colon else "127.0.0.1"
-    if not host or not (port.isascii() and port.isdigit() and int(port) <= 65535):  # noqa: PLR2004
-        raise typer.BadParameter(
-            f"{text!r} is no place to listen; write 8081 or 0.0.0.0:8081", param_hint=option
-        )
-    return host, int(port)
+    try:
+        return parse_place(text)
+    except InvalidInput as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None

@@ -6,7 +6,6 @@ some deliveries are repeated and their last log lines missing, never a message.
 """
 
 import asyncio
-import json
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -313,12 +312,10 @@ class PostgresQueue:
             if table is None or table.revision != revision:
                 keys = [tuple(row) for row in await connection.fetch(SQL["app_secrets"], app)]
                 rows = await connection.fetch(SQL["app_endpoints"], app)
-                subscribers = [
-                    (json.loads(r["events"]), row_of.target(r, keys, self._vault)) for r in rows
-                ]
+                subscribers = [row_of.subscriber(r, keys, self._vault) for r in rows]
                 table = RoutingTable(revision, subscribers)
                 _remember_in(self._tables, app, table)
-                for _, target in subscribers:
+                for _, _, target in subscribers:
                     _remember_in(self._targets, target.key, target)
             found[app] = table
         return found
@@ -517,7 +514,7 @@ async def _write(connection: asyncpg.Connection, messages: Sequence[NewMessage])
         [m.app for m in messages],
         [m.event_type for m in messages],
         [m.body for m in messages],
-        [m.ordering_key for m in messages],
+        *_columns([row_of.marks(m) for m in messages], 4),
         [m.created_at for m in messages],
         [m.deliver_at for m in messages],
         [m.due_at for m in messages],
@@ -552,8 +549,8 @@ async def _fill(
 ) -> list[tuple[int, bytes]]:
     """Fill the batch; return the outbox rows that are done."""
     done = []
-    for due_at, message, after, app, event_type, body, ordering_key, _ in due:
-        wanted = _wanted(tables, app, event_type)
+    for due_at, message, after, app, event_type, body, ordering_key, channels, _ in due:
+        wanted = _wanted(tables, app, event_type, channels)
         if wanted and batch.full:
             break
         last = batch.add(wanted, after, message, event_type, body, ordering_key)
@@ -564,9 +561,11 @@ async def _fill(
     return done
 
 
-def _wanted(tables: dict[bytes, RoutingTable], app: bytes, event_type: str) -> Sequence[Target]:
+def _wanted(
+    tables: dict[bytes, RoutingTable], app: bytes, event_type: str, channels: str | None
+) -> Sequence[Target]:
     table = tables.get(app)
-    return table.wanted(event_type) if table is not None else ()
+    return table.wanted(event_type, channels) if table is not None else ()
 
 
 def _lines(due: Sequence[Any], tables: dict[bytes, RoutingTable]) -> list[tuple[bytes, str]]:
@@ -575,7 +574,7 @@ def _lines(due: Sequence[Any], tables: dict[bytes, RoutingTable]) -> list[tuple[
         {
             (target.key, row["ordering_key"] or "")
             for row in due
-            for target in _wanted(tables, row["app_id"], row["event_type"])
+            for target in _wanted(tables, row["app_id"], row["event_type"], row["channels"])
             if target.ordered
         }
     )

@@ -1,7 +1,6 @@
 """The hot path on SQLite: publish, route, claim, settle, each a job for the lane."""
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from sqlite3 import Connection
@@ -119,7 +118,15 @@ class SqliteQueue:
             connection.executemany(
                 SQL["insert_message"],
                 [
-                    (m.key, m.app, m.event_type, m.body, m.ordering_key, m.created_at, m.deliver_at)
+                    (
+                        m.key,
+                        m.app,
+                        m.event_type,
+                        m.body,
+                        *row_of.marks(m),
+                        m.created_at,
+                        m.deliver_at,
+                    )
                     for m in fresh
                 ],
             )
@@ -149,8 +156,8 @@ class SqliteQueue:
         due = connection.execute(SQL["due_outbox"], (router.now, ROUTE_MESSAGES)).fetchall()
         router.circuits = _circuits(connection)
         done = []
-        for due_at, message, after, app, event_type, body, ordering_key in due:
-            wanted = self._table(connection, app).wanted(event_type)
+        for due_at, message, after, app, event_type, body, ordering_key, channels in due:
+            wanted = self._table(connection, app).wanted(event_type, channels)
             _look_at_lines(connection, router, wanted, ordering_key or "")
             if wanted and router.full:
                 break
@@ -172,12 +179,10 @@ class SqliteQueue:
         if table is None or table.revision != revision:
             keys = connection.execute(SQL["app_secrets"], (app,)).fetchall()
             rows = _dicts(connection.execute(SQL["app_endpoints"], (app,)))
-            subscribers = [
-                (json.loads(r["events"]), row_of.target(r, keys, self._vault)) for r in rows
-            ]
+            subscribers = [row_of.subscriber(r, keys, self._vault) for r in rows]
             table = RoutingTable(revision, subscribers)
             _remember_in(self._tables, app, table)
-            for _, target in subscribers:
+            for _, _, target in subscribers:
                 _remember_in(self._targets, target.key, target)
         return table
 

@@ -8,10 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET6
 from typing import Any, ClassVar
 
-from hookline._domain.readiness import Readiness
-
-FRESH = 1.0
-"""Seconds an answer about readiness is good for: a busy prober costs the database no more."""
+from hookline._domain.readiness import FRESH, Readiness
 
 
 class Health:
@@ -75,8 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(204)
         elif path == "/ready":
             found = self.server.health.readiness()
-            document = {"ready": found.ready, "parts": found._asdict()}
-            self._answer(200 if found.ready else 503, document)
+            self._answer(200 if found.ready else 503, found.document)
         else:
             self._answer(404, {"error": "there are /health and /ready here"})
 

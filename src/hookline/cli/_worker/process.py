@@ -48,7 +48,7 @@ async def passes(stop: asyncio.Event, seconds: float) -> bool:
 async def deliver(webhooks: Webhooks, file: str | None, stop: asyncio.Event) -> int:
     """Deliver until `stop` is set; return the exit code."""
     try:
-        started = await _start(webhooks, file, stop)
+        started = await start(webhooks, file, stop)
     except InvalidWebhooksFile as error:
         log.error("%s", error)  # noqa: TRY400 - it says everything
         return MISCONFIGURED
@@ -62,7 +62,7 @@ async def deliver(webhooks: Webhooks, file: str | None, stop: asyncio.Event) -> 
     return 0
 
 
-async def _start(webhooks: Webhooks, file: str | None, stop: asyncio.Event) -> bool:
+async def start(webhooks: Webhooks, file: str | None, stop: asyncio.Event) -> bool:
     """Start the engine as soon as the database lets it; return whether it was started."""
     waiting = _Waiting()
     for pause in _pauses():

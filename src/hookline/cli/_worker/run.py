@@ -1,8 +1,10 @@
 """`hookline worker`, once its options are read."""
 
 import asyncio
+import json
 import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +42,7 @@ def run(webhooks: Webhooks, options: Options) -> int:
     logs.set_up(as_json=options.log_json)
     try:
         read(Path(options.file or webhooks.settings.webhooks_file))  # wrong: known at once
-        _allow_open_files(webhooks.settings.max_in_flight)
+        allow_open_files(webhooks.settings.max_in_flight)
         return asyncio.run(_run(webhooks, options))
     except (InvalidWebhooksFile, InvalidSettings, _CannotListen) as error:
         log.error("%s", error)  # noqa: TRY400 - it says everything
@@ -51,7 +53,9 @@ async def _run(webhooks: Webhooks, options: Options) -> int:
     stop = asyncio.Event()
     supervisor = None
     if options.processes > 1:
-        supervisor = Supervisor(webhooks, options.processes, options.file, options.log_json)
+        child = json.dumps({"file": options.file, "log_json": options.log_json})
+        command = [sys.executable, "-m", "hookline.cli._worker.child", child]
+        supervisor = Supervisor(webhooks, options.processes, command)
 
     def end_at_once() -> None:
         if supervisor is not None:
@@ -68,7 +72,8 @@ async def _run(webhooks: Webhooks, options: Options) -> int:
         return await supervisor.run(stop)
 
 
-def _allow_open_files(max_in_flight: int) -> None:
+def allow_open_files(max_in_flight: int) -> None:
+    """Raise the limit of open files where that is needed; say when it cannot be."""
     before = open_files.raise_limit(max_in_flight)
     allowed = open_files.limits()
     if before is not None and allowed is not None:

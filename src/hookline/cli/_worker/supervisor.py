@@ -5,12 +5,11 @@ libcurl have theirs.
 """
 
 import asyncio
-import json
 import logging
 import os
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
 from contextlib import suppress
 
 from hookline import Webhooks
@@ -32,13 +31,13 @@ class Supervisor:
     """Keeps `processes` workers running until told to stop."""
 
     def __init__(
-        self, webhooks: Webhooks, processes: int, file: str | None, log_json: bool
+        self, webhooks: Webhooks, processes: int, command: Sequence[str], kept: Sequence[int] = ()
     ) -> None:
-        """Nothing is started before `run`."""
+        """`command` runs one of them, with the open files `kept`. Nothing starts before `run`."""
         self._webhooks = webhooks
         self._processes = processes
-        options = json.dumps({"file": file, "log_json": log_json})
-        self._command = [sys.executable, "-m", "hookline.cli._worker.child", options]
+        self._command = command
+        self._kept = kept
         # Not on the command line, where every account of the machine could read the password.
         self._environment = {**os.environ, "HOOKLINE_DATABASE": webhooks.settings.database}
         self._running: dict[int, Process] = {}
@@ -94,6 +93,7 @@ class Supervisor:
             *self._command,
             stdin=PIPE,  # held open: its end tells the child that we are gone
             env=self._environment,
+            pass_fds=self._kept,
             process_group=0,  # a Ctrl-C on the terminal is ours to pass on
         )
         self._running[number] = process

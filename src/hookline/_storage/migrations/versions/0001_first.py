@@ -15,17 +15,35 @@ def upgrade() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("uid", sa.Text),
         sa.Column("name", sa.Text, nullable=False),
+        sa.Column("metadata", sa.JSON, nullable=False),
+        sa.Column("rate_limit", sa.Float),
         sa.Column("handshake", sa.Text, nullable=False),
         sa.Column("handshake_origin", sa.Text, nullable=False),
         sa.Column("revision", sa.BigInteger, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.Column("deleted_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", name="pk_hookline_application"),
         sa.UniqueConstraint("uid", name="uq_hookline_application_uid"),
+    )
+    op.create_table(
+        "hookline_event_type",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("schemas", sa.JSON),
+        sa.Column("archived", sa.Boolean, nullable=False),
+        sa.Column("deprecated", sa.Boolean, nullable=False),
+        sa.Column("group_name", sa.Text),
+        sa.Column("feature_flags", sa.JSON),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_hookline_event_type"),
     )
     op.create_table(
         "hookline_endpoint",
         sa.Column("id", KEY, nullable=False),
         sa.Column("app_id", KEY, nullable=False),
+        sa.Column("uid", sa.Text),
         sa.Column("url", sa.Text, nullable=False),
         sa.Column("description", sa.Text, nullable=False),
         sa.Column("events", sa.JSON, nullable=False),
@@ -51,6 +69,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "app_id", "declared_url", name="uq_hookline_endpoint_app_id_declared_url"
         ),
+        sa.UniqueConstraint("app_id", "uid", name="uq_hookline_endpoint_app_id_uid"),
         sa.ForeignKeyConstraint(
             ["app_id"],
             ["hookline_application.id"],
@@ -108,11 +127,22 @@ def upgrade() -> None:
         sa.Column("event_type", sa.Text, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("ordering_key", sa.Text),
+        sa.Column("event_id", sa.Text),
+        sa.Column("channels", sa.Text),
+        sa.Column("tags", sa.Text),
         sa.Column("only_endpoint", KEY),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("deliver_at", sa.BigInteger),
         sa.Column("canceled_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", name="pk_hookline_message"),
+    )
+    op.create_index("ix_hookline_message_app_id_id", "hookline_message", ["app_id", "id"])
+    op.create_index(
+        "ix_hookline_message_event_id",
+        "hookline_message",
+        ["app_id", "event_id"],
+        sqlite_where=sa.text("event_id IS NOT NULL"),
+        postgresql_where=sa.text("event_id IS NOT NULL"),
     )
     op.create_table(
         "hookline_outbox",
@@ -239,6 +269,19 @@ def upgrade() -> None:
     )
     op.create_index("ix_hookline_idempotency_expires_at", "hookline_idempotency", ["expires_at"])
     op.create_table(
+        "hookline_answer",
+        sa.Column("id", sa.LargeBinary, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("resource", KEY, nullable=False),
+        sa.Column("lease", sa.BigInteger, nullable=False),
+        sa.Column("lease_until", sa.BigInteger, nullable=False),
+        sa.Column("status", sa.BigInteger),
+        sa.Column("body", sa.LargeBinary),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_hookline_answer"),
+    )
+    op.create_index("ix_hookline_answer_expires_at", "hookline_answer", ["expires_at"])
+    op.create_table(
         "hookline_api_key",
         sa.Column("id", KEY, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
@@ -255,6 +298,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (
         "api_key",
+        "answer",
         "idempotency",
         "job",
         "worker",
@@ -266,6 +310,7 @@ def downgrade() -> None:
         "handshake",
         "endpoint_secret",
         "endpoint",
+        "event_type",
         "application",
     ):
         op.drop_table(f"hookline_{table}")

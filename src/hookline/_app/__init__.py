@@ -1,0 +1,7 @@
+"""The façade: Webhooks, and what it gives out. The only place that names concrete adapters."""
+
+from hookline._app.application import ApplicationWebhooks
+from hookline._app.publishing import Event
+from hookline._app.webhooks import Webhooks
+
+__all__ = ["ApplicationWebhooks", "Event", "Webhooks"]

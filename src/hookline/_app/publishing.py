@@ -1,0 +1,222 @@
+"""Publishing: events in, messages out."""
+
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from enum import Enum
+from typing import Any, NamedTuple
+
+from hookline._app.scope import Scope, milliseconds
+from hookline._domain import check, ids
+from hookline._domain.delivery import DeliveryStatus
+from hookline._domain.endpoint import Catalogue
+from hookline._domain.envelope import Body, as_it_is, envelope
+from hookline._domain.options import names
+from hookline._engine.keys import new_key
+from hookline._engine.publish import EngineStopped
+from hookline._engine.receipt import Receipt
+from hookline._ports import NewMessage
+from hookline.errors import StorageError
+
+log = logging.getLogger("hookline")
+MAX_IDEMPOTENCY_KEY = 256
+MAX_EVENT_ID = 256
+MAX_CHANNELS = MAX_TAGS = 5
+STOPS_OUTLIVED = 10
+
+
+class Event(NamedTuple):
+    """One event for `trigger_many`; the fields are those of `trigger`."""
+
+    event: str | Enum
+    data: Any
+    metadata: Any = None
+    idempotency_key: str | None = None
+    timestamp: datetime | None = None
+    deliver_at: datetime | None = None
+    ordering_key: str | None = None
+    channels: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    event_id: str | None = None
+
+
+class Publishing(Scope):
+    """What one application publishes."""
+
+    async def trigger(
+        self,
+        event: str | Enum,
+        data: Any,
+        metadata: Any = None,
+        *,
+        session: Any = None,
+        idempotency_key: str | None = None,
+        timestamp: datetime | None = None,
+        deliver_at: datetime | None = None,
+        ordering_key: str | None = None,
+        channels: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        event_id: str | None = None,
+    ) -> Receipt:
+        """Publish an event. Returns once it is committed, long before it is delivered.
+
+        `data` and `metadata` are objects: dicts, pydantic models or dataclasses. With `session=`
+        (a SQLAlchemy Session or AsyncSession on the same database) the event becomes part of the
+        caller's transaction: sent when it commits, never when it rolls back. `idempotency_key`
+        (1 to 256 characters) makes a repeat within 24 hours a no-op. `timestamp` is when the event
+        happened, now by default. `deliver_at` delays delivery; see `cancel`. `ordering_key` (to
+        256 characters) is for ordered endpoints: events wait for those of the same key. Endpoints
+        that name channels get what is sent to one of the `channels` (5 at most); `tags` (5) and
+        your own `event_id` are for looking it up. Raises UnknownEventType, InvalidInput,
+        InvalidPayload, PayloadTooLarge, IdempotencyConflict, SessionMismatch or StorageError;
+        nothing is published then.
+        """
+        event_ = Event(
+            event,
+            data,
+            metadata,
+            idempotency_key,
+            timestamp,
+            deliver_at,
+            ordering_key,
+            channels,
+            tags,
+            event_id,
+        )
+        message = self._message(event_, self._admission.catalogue)
+        if session is not None:
+            engine = await self._runtime.running(joining=True)
+            message.app = self._app(engine)
+            key = await engine.join(session, message)
+        else:
+            key = await self._publish(message)
+        return self._receipt(message, key)
+
+    async def publish(
+        self,
+        event: str | Enum,
+        body: bytes,
+        *,
+        idempotency_key: str | None = None,
+        deliver_at: datetime | None = None,
+        ordering_key: str | None = None,
+        channels: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        event_id: str | None = None,
+        once: bytes | None = None,
+    ) -> Receipt:
+        """Publish a body of your own making, a JSON object in UTF-8, and send it byte for byte.
+
+        Otherwise as `trigger`, which wraps what it is given in an envelope. `once`, if given, is
+        what a repeat with the same idempotency key must have in common, instead of the event.
+        """
+        event_ = Event(
+            event,
+            None,
+            None,
+            idempotency_key,
+            None,
+            deliver_at,
+            ordering_key,
+            channels,
+            tags,
+            event_id,
+        )
+        name = self._admission.catalogue.published(event)
+        content = as_it_is(name, body, limit=self._runtime.settings.payload_limit)
+        message = self._addressed(event_, name, content, self._runtime.clock.now())
+        if once is not None:
+            message.digest = once
+        return self._receipt(message, await self._publish(message))
+
+    async def _publish(self, message: NewMessage) -> bytes:
+        """Publish; start again when a stop came in between, as any later trigger would."""
+        for _ in range(STOPS_OUTLIVED):
+            engine = await self._runtime.running()
+            message.app = self._app(engine)
+            with suppress(EngineStopped):
+                return await engine.publisher.publish(message)
+        raise StorageError("Hookline is being stopped again and again; nothing was published")
+
+    async def trigger_many(
+        self, events: Iterable[Event | tuple[Any, ...]], *, session: Any = None
+    ) -> list[Receipt]:
+        """Publish several events in one commit: all of them, or none.
+
+        Each is an `Event`, or a tuple of its first fields: `("customer.created", {"id": "1"})`.
+        Raises what `trigger` raises, for the first event that cannot be published.
+        """
+        shaped = [e if isinstance(e, Event) else Event(*e) for e in events]
+        messages = [self._message(event, self._admission.catalogue) for event in shaped]
+        if not messages:
+            return []
+        engine = await self._runtime.running(joining=session is not None)
+        for message in messages:
+            message.app = self._app(engine)
+        if session is not None:
+            keys = [await engine.join(session, message) for message in messages]
+        else:
+            keys = await self._runtime.on_home(engine.publish_together(messages))
+        return [self._receipt(m, key) for m, key in zip(messages, keys, strict=True)]
+
+    def _message(self, event: Event, catalogue: Catalogue) -> NewMessage:
+        """Return the message of an event, everything about it checked; its application is open."""
+        name = catalogue.event_type(event.event)
+        now = self._runtime.clock.now()
+        at = now if event.timestamp is None else milliseconds("timestamp", event.timestamp)
+        limit = self._runtime.settings.payload_limit
+        body = envelope(name, event.data, at, event.metadata, limit=limit)
+        return self._addressed(event, name, body, now, at)
+
+    @staticmethod
+    def _addressed(
+        event: Event, name: str, body: Body, now: int, created_at: int | None = None
+    ) -> NewMessage:
+        """Return the message with the body, for whom and when the event says."""
+        if event.idempotency_key is not None:
+            check.text("idempotency_key", event.idempotency_key, 1, MAX_IDEMPOTENCY_KEY)
+        if event.ordering_key is not None:
+            check.text("ordering_key", event.ordering_key, 1, MAX_IDEMPOTENCY_KEY)
+        if event.event_id is not None:
+            check.text("event_id", event.event_id, 1, MAX_EVENT_ID)
+        deliver_at = None
+        if event.deliver_at is not None:
+            deliver_at = milliseconds("deliver_at", event.deliver_at)
+        for note in body.notes:
+            log.warning("Event %s: %s", name, note)
+        return NewMessage(
+            key=new_key(now),
+            app=b"",
+            event_type=name,
+            body=body.content,
+            created_at=now if created_at is None else created_at,
+            due_at=max(now, now if deliver_at is None else deliver_at),
+            deliver_at=deliver_at,
+            idempotency_key=event.idempotency_key,
+            digest=body.digest,
+            ordering_key=event.ordering_key,
+            event_id=event.event_id,
+            channels=names("channels", event.channels, MAX_CHANNELS) if event.channels else (),
+            tags=names("tags", event.tags, MAX_TAGS) if event.tags else (),
+        )
+
+    def _receipt(self, message: NewMessage, key: bytes) -> Receipt:
+        return Receipt(
+            ids.encode(ids.MESSAGE, key), message.event_type, key != message.key, self._waiter(key)
+        )
+
+    async def cancel(self, message_id: str) -> int:
+        """Cancel what has not been sent of a message; return how many deliveries were stopped.
+
+        Requests in flight are not called back. A message that was not routed yet (`deliver_at`)
+        counts as one.
+        """
+        key = await self._message_key(message_id)
+        return await self._ask(lambda e, _: e.store.cancel(key, e.clock.now()))
+
+    def _waiter(self, key: bytes) -> Callable[[float], Coroutine[Any, Any, list[DeliveryStatus]]]:
+        async def wait(timeout: float) -> list[DeliveryStatus]:
+            return await self._ask(lambda e, _: e.delivered(key, timeout))
+
+        return wait

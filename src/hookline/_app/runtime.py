@@ -1,0 +1,208 @@
+"""The engine of a process: started when it is needed, stopped gracefully, one for everybody."""
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from hookline._domain.endpoint import Endpoint
+from hookline._engine.engine import Engine
+from hookline._engine.errand import Errands
+from hookline._engine.publish import EngineStopped
+from hookline._engine.service import Home
+from hookline._ports import Clock, Observer, Store
+from hookline._sending.sender import CurlSender
+from hookline._settings import Settings
+from hookline._storage.database import open_database, parse_url
+from hookline.errors import StorageError
+
+log = logging.getLogger("hookline")
+T = TypeVar("T")
+Step = Callable[[Engine], Awaitable[None]]
+
+
+class Runtime:
+    """Opens and closes the engine. Shared by all applications of one `Webhooks`.
+
+    What is declared in code or file belongs to the default application and is kept here until it
+    is stored, so that it can be declared before there is anything to store it in.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, observer: Observer) -> None:
+        """Nothing is opened before `start`."""
+        self.settings = settings
+        self.clock = clock
+        self._observer = observer
+        self._url = parse_url(settings.database)
+        self._pending: dict[str, Endpoint] = {}
+        self._declaring = threading.Lock()  # guards what is pending, held for moments only
+        self._starting = threading.RLock()  # guards home and engine, held while they start or stop
+        self._home: Home | None = None
+        self._engine: Engine | None = None
+        self._pid = 0
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine that runs in this process, if one does."""
+        return self._engine if self._pid == os.getpid() else None
+
+    # declarations --------------------------------------------------------------------------
+
+    def declare(self, endpoints: Iterable[Endpoint]) -> None:
+        """Keep declarations until the engine stores them, which is at once when it runs."""
+        with self._declaring:
+            for declared in endpoints:
+                self._pending[declared.url] = declared
+        engine, home = self._engine, self._home
+        if engine is not None and home is not None:
+            home.run(self._flush(engine))
+
+    async def _flush(self, engine: Engine) -> None:
+        """Store what was declared since the last flush. Runs on the engine's loop.
+
+        One at a time: routing waits here for a flush that is under way, so that a message never
+        overtakes the endpoint that was declared before it.
+        """
+        if not self._pending and not engine.declaring.locked():
+            return
+        async with engine.declaring:
+            with self._declaring:
+                pending, self._pending = self._pending, {}
+            if not pending:
+                return
+            try:
+                await engine.declare(pending.values())
+            except BaseException:
+                with self._declaring:  # not stored: newer declarations win over these
+                    self._pending = {**pending, **self._pending}
+                raise
+
+    # starting and stopping -----------------------------------------------------------------
+
+    def start(self, first: Step | None = None) -> Engine:
+        """Start the engine in this process unless it runs; return it with declarations stored.
+
+        `first` is awaited before anything is delivered.
+        """
+        with self._starting:
+            running = self._engine is not None and self._pid == os.getpid()
+            engine, home = self._engine, self._home
+            if not running or engine is None or home is None:
+                # After a fork the objects are here, but not their threads.
+                return self._open(first)
+        home.run(self._settle_in(engine, first)).result()
+        return engine
+
+    async def _settle_in(self, engine: Engine, first: Step | None) -> None:
+        await self._flush(engine)
+        if first is not None:
+            await first(engine)
+
+    def _open(self, first: Step | None) -> Engine:
+        home = Home(_new_loop)
+        home.start()
+        try:
+            engine = home.run(self._build(first)).result()
+        except BaseException:
+            home.stop()
+            raise
+        if self._pid == 0:
+            atexit.register(self.close)
+        self._home, self._engine, self._pid = home, engine, os.getpid()
+        return engine
+
+    async def _build(self, first: Step | None) -> Engine:
+        settings = self.settings
+        database = open_database(self._url, settings)
+        engine = Engine(
+            store=database.store,
+            queue=database.queue,
+            sender=CurlSender(response_limit=settings.response_limit),
+            errands=Errands(CurlSender(response_limit=settings.response_limit)),
+            clock=self.clock,
+            observer=self._observer,
+            settings=settings,
+            before_routing=lambda: self._flush(engine),
+        )
+        await engine.start()
+        try:
+            await self._settle_in(engine, first)
+            await engine.deliver()
+        except BaseException:
+            await engine.stop()
+            raise
+        return engine
+
+    def close(self) -> None:
+        """Stop gracefully: finish what is in flight, give back the rest. Safe to call twice."""
+        with self._starting:
+            engine, home = self._engine, self._home
+            self._engine = self._home = None
+            if engine is None or home is None or self._pid != os.getpid():
+                return
+            if engine.worker.in_flight:
+                log.info("Finishing %d deliveries in flight", engine.worker.in_flight)
+            try:
+                home.run(self._wind_up(engine)).result()
+            finally:
+                home.stop()
+
+    async def _wind_up(self, engine: Engine) -> None:
+        try:
+            await self._flush(engine)
+        except StorageError as error:  # declared again at the next start
+            log.warning("What was declared last could not be stored: %s", error)
+        await engine.stop()
+
+    async def running(self, *, joining: bool = False) -> Engine:
+        """Return the engine, started when nobody did, with declarations stored.
+
+        `joining`: the caller has a transaction open, which storing declarations could wait for.
+        """
+        engine = self._engine
+        if engine is None or self._pid != os.getpid():
+            return await asyncio.to_thread(self.start)
+        if not joining and (self._pending or engine.declaring.locked()):
+            await self.on_home(self._flush(engine))
+        return engine
+
+    async def on_home(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the engine's loop, from any other; EngineStopped when it is gone."""
+        home = self._home
+        if home is None:
+            coroutine.close()
+            raise EngineStopped("Hookline was stopped meanwhile")
+        try:
+            running = home.run(coroutine)
+        except RuntimeError as error:  # it is stopping
+            coroutine.close()
+            raise EngineStopped("Hookline was stopped meanwhile") from error
+        try:
+            return await asyncio.wrap_future(running)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # it is the caller that was canceled
+            raise EngineStopped("Hookline was stopped meanwhile") from None
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[Store]:
+        """Give a store of its own on the caller's loop, whether the engine runs or not."""
+        store = open_database(self._url, self.settings).store
+        try:
+            yield store
+        finally:
+            await store.stop()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's loop where it is installed, asyncio's otherwise."""
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,98 @@
+"""What all parts of an application's façade stand on: whose it is, and the engine behind it."""
+
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from hookline._app.admission import Admission
+from hookline._app.runtime import Runtime
+from hookline._domain import ids
+from hookline._domain import url as url_parser
+from hookline._domain.endpoint import Endpoint
+from hookline._engine.engine import Engine
+from hookline.errors import (
+    EndpointDisabled,
+    EndpointNotFound,
+    InvalidInput,
+    InvalidUrl,
+    MessageNotFound,
+)
+
+T = TypeVar("T")
+
+
+class Scope:
+    """One application. What belongs to another is not found through it."""
+
+    def __init__(self, runtime: Runtime, admission: Admission, key: bytes | None = None) -> None:
+        """`key` is the application's, None for the default one."""
+        self._runtime = runtime
+        self._admission = admission
+        self._key = key
+
+    def _app(self, engine: Engine) -> bytes:
+        return engine.app if self._key is None else self._key
+
+    async def _ask(self, question: Callable[[Engine, bytes], Coroutine[Any, Any, T]]) -> T:
+        """Ask the engine, about this application, on its own loop."""
+        engine = await self._runtime.running()
+        return await self._runtime.on_home(question(engine, self._app(engine)))
+
+    async def _message_key(self, name: str) -> bytes:
+        """Return the key of a message of this application by id or event id."""
+        key = await self._ask(lambda e, app: e.store.history.message_key(app, name))
+        if key is None:
+            raise MessageNotFound(f"no message {name!r} (any more)")
+        return key
+
+    async def _endpoint_key(self, endpoint: str | Endpoint) -> bytes:
+        return stored_key(await self._found(endpoint))
+
+    async def _found(self, endpoint: str | Endpoint) -> Endpoint:
+        wanted = (endpoint.id or endpoint.url) if isinstance(endpoint, Endpoint) else endpoint
+        return await self.endpoint(wanted)
+
+    async def endpoint(self, name: str) -> Endpoint:
+        """Return one endpoint by id (`ep_…`), uid or URL; raise EndpointNotFound."""
+        names = {name}
+        with suppress(InvalidUrl):
+            names.add(str(url_parser.parse(name)))  # as it is stored
+        found = await self._ask(lambda e, app: e.store.endpoints.find(app, names))
+        if found is None:
+            raise EndpointNotFound(f"no endpoint {name!r}")
+        return found
+
+
+def stored_key(endpoint: Endpoint) -> bytes:
+    """Return the key of a stored endpoint."""
+    key = ids.decode(ids.ENDPOINT, endpoint.id or "")
+    if key is None:
+        raise EndpointNotFound(f"no endpoint {endpoint.url!r}")
+    return key
+
+
+def check_verified(endpoint: Endpoint) -> None:
+    """Refuse to send anything but its challenge to a pending endpoint."""
+    if endpoint.pending_since is not None:
+        why = f" ({endpoint.pending_reason})" if endpoint.pending_reason else ""
+        raise EndpointDisabled(
+            f"endpoint {endpoint.url} is pending{why}: verify it first, with "
+            "await webhooks.verify_endpoint(…), which also sends what is held"
+        )
+
+
+def milliseconds(name: str, moment: datetime) -> int:
+    """Return a time in Unix milliseconds; raise InvalidInput for one without a zone."""
+    if not isinstance(moment, datetime):
+        raise InvalidInput(f"{name}: expected a datetime, got {type(moment).__name__}")
+    if moment.tzinfo is None:
+        raise InvalidInput(f"{name}: has no time zone; use datetime.now(UTC)")
+    return round(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def whole_moment(name: str, moment: datetime | None) -> datetime | None:
+    """Return a time as the database keeps it: UTC, in whole milliseconds."""
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(milliseconds(name, moment) / 1000, UTC)

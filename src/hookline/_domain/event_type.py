@@ -1,0 +1,50 @@
+"""Event types as they are catalogued: described, with schemas and examples."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from hookline._domain import check
+from hookline.errors import InvalidInput
+
+MAX_NAME = 256
+MAX_DESCRIPTION = 4096
+_NAME = re.compile(r"[a-zA-Z0-9\-_.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """An event type as people see it. `schemas` are JSON schemas by version."""
+
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    description: str = ""
+    schemas: Mapping[str, Any] | None = None
+    archived: bool = False
+    deprecated: bool = False
+    group_name: str | None = None
+    feature_flags: tuple[str, ...] = ()
+
+
+def checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event type that are given; raise InvalidInput for a bad one."""
+    found = dict(values)
+    if "name" in found:
+        check.text("name", found["name"], 1, MAX_NAME)
+        if not _NAME.fullmatch(found["name"]):
+            raise InvalidInput(
+                f"name: {found['name']!r} has other characters than A-Z a-z 0-9 - _ ."
+            )
+    if "description" in found:
+        check.text("description", found["description"], 0, MAX_DESCRIPTION)
+    if found.get("group_name") is not None:
+        check.text("group_name", found["group_name"], 1, MAX_NAME)
+        if not _NAME.fullmatch(found["group_name"]):
+            raise InvalidInput("group_name: has other characters than A-Z a-z 0-9 - _ .")
+    schemas = found.get("schemas")
+    if schemas is not None and not isinstance(schemas, Mapping):
+        raise InvalidInput(f"schemas: expected an object, got {type(schemas).__name__}")
+    return found

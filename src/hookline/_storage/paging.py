@@ -1,0 +1,28 @@
+"""One page of a list, by key: cheap however far in, and stable while rows come and go."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hookline._domain.page import Window
+
+
+async def rows(
+    connection: AsyncConnection,
+    query: sa.Select[Any],
+    column: sa.ColumnElement[Any],
+    window: Window,
+) -> tuple[list[Any], bool]:
+    """Return the rows of a page in the list's order, and whether there are more."""
+    cursor = window.cursor
+    ascending = window.descending == (cursor is not None and cursor.backwards)
+    if cursor is not None:
+        query = query.where(column > cursor.item if ascending else column < cursor.item)
+    ordered = query.order_by(column.asc() if ascending else column.desc())
+    found = list((await connection.execute(ordered.limit(window.limit + 1))).all())
+    more = len(found) > window.limit
+    found = found[: window.limit]
+    if cursor is not None and cursor.backwards:
+        found.reverse()
+    return found, more

@@ -1,0 +1,1 @@
+"""What `hookline serve` is made of: one process that serves, or one that looks after several."""
