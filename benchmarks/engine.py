@@ -120,7 +120,7 @@ class Contestant:
 async def prepare(it: Contestant) -> dict[str, Any]:
     """Store the endpoints and return their keys, so that rows can be made for them."""
     await it.hooks.start()
-    engine = it.hooks._engine  # noqa: SLF001 - the application's key is nobody's business else
+    engine = it.hooks._runtime.engine  # noqa: SLF001 - the application's key is nobody's business else
     assert engine is not None
     keys = {url: key.hex() for url, key in (await it.keys()).items()}
     return {"app": engine.app.hex(), "endpoints": keys}

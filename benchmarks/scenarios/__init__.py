@@ -1,6 +1,6 @@
 """The scenarios, one module per group, in the order they are played."""
 
-from benchmarks.scenarios import compare, fairness, latency, memory, publishing, throughput
+from benchmarks.scenarios import compare, fairness, latency, memory, publishing, rest, throughput
 
 SCENARIOS = {
     one.name: one
@@ -11,7 +11,7 @@ SCENARIOS = {
         throughput.fan_out,
         latency.idle_latency,
         publishing.publish_64,
-        throughput.rest_api,
+        rest.rest_api,
         fairness.dead_endpoint,
         fairness.hanging,
         fairness.history,

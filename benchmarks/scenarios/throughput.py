@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from benchmarks import payload
 from benchmarks.machine import Busy
-from benchmarks.runner import Bar, Bench, NotMeasured, Row, Run, judged, scenario
+from benchmarks.runner import Bar, Bench, Row, Run, judged, scenario
 
 BARE = "bare libcurl loop"
 ONE = "one endpoint"
@@ -114,9 +114,3 @@ def drained(bench: Bench, count: int, workers: int) -> Run:
         server_cpu=round(max(s["server_cpu"] for s in said) * each, 1),
         more={"busy": round(share, 3), "extra": seen["count"] - count},
     )
-
-
-@scenario()
-def rest_api(_bench: Bench) -> Row:
-    """64 clients post messages over the REST API."""
-    raise NotMeasured("this version has no REST API")

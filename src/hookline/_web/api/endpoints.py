@@ -1,0 +1,391 @@
+"""Endpoints of an application: where its webhooks go, their headers, secrets and health."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Query, Request, Response
+
+from hookline import ApiKey, Endpoint, Window
+from hookline._domain import ids
+from hookline._domain.example import example
+from hookline._web import errors
+from hookline._web.answers import NO_STORE, Answer, encoded
+from hookline._web.api.applications import whole
+from hookline._web.api.callers import Caller, Producing, Reading, Writing, facade
+from hookline._web.api.lists import Paged, listed
+from hookline._web.api.messages import shown_message
+from hookline._web.api.models import (
+    EndpointExtras,
+    EndpointFields,
+    EndpointHeadersIn,
+    EndpointHeadersOut,
+    EndpointHeadersPatchIn,
+    EndpointHealthOut,
+    EndpointIn,
+    EndpointOut,
+    EndpointPatch,
+    EndpointSecretOut,
+    EndpointSecretRotateIn,
+    EndpointStats,
+    EndpointUpdate,
+    EventExampleIn,
+    Listed,
+    MessageOut,
+    ReleasedOut,
+    Time,
+    given,
+    is_sensitive,
+)
+from hookline._web.api.repeats import resource
+from hookline._web.api.routes import Router, errors_of
+from hookline.errors import EndpointNotFound
+
+router = Router("Endpoints")
+paged = Paged(ids.ENDPOINT)
+EndpointId = Annotated[str, Path(description="The endpoint's id or uid.", max_length=256)]
+_RENAMED = {"throttle_rate": "rate_limit", "event_types": "events"}
+_OPERATORS = ("allowed_networks", "proxy", "handshake")
+_EXTRAS = frozenset(EndpointExtras.model_fields)
+PING = "svix.ping"
+EVERYTHING = ("*",)
+NEVER = datetime.fromtimestamp(0, UTC)
+"""For a time that a declaration has not; what is stored has one."""
+
+
+def shown(endpoint: Endpoint) -> EndpointOut:
+    """Return an endpoint as it is answered: without secrets."""
+    types = None if "*" in endpoint.events else list(endpoint.events)
+    rate = whole(endpoint.rate_limit)
+    return EndpointOut(
+        id=endpoint.id or "",
+        url=endpoint.url,
+        description=endpoint.description,
+        uid=endpoint.uid,
+        throttle_rate=rate,
+        rate_limit=rate,
+        disabled=endpoint.disabled,
+        event_types=types,
+        filter_types=types,
+        channels=list(endpoint.channels) or None,
+        metadata=dict(endpoint.metadata),
+        created_at=endpoint.created_at or NEVER,
+        updated_at=endpoint.updated_at or NEVER,
+        state=endpoint.state.value,
+        source=endpoint.source,
+        disabled_at=endpoint.disabled_at,
+        disabled_reason=endpoint.disabled_reason,
+        pending_since=endpoint.pending_since,
+        pending_reason=endpoint.pending_reason,
+        public_key=endpoint.public_key,
+        retry_schedule=list(endpoint.retry_schedule) if endpoint.retry_schedule else None,
+        timeout=endpoint.timeout,
+        concurrency=endpoint.concurrency,
+        ordered=endpoint.ordered or None,
+        signatures=list(endpoint.signatures) if endpoint.signatures else None,
+        http2=endpoint.http2 or None,
+        allowed_networks=list(endpoint.allowed_networks) or None,
+        handshake=endpoint.handshake,
+    )
+
+
+def options(changes: Mapping[str, Any], key: ApiKey) -> dict[str, Any]:
+    """Return what a request names, by the façade's names; 403 for what is the operator's."""
+    for name in _OPERATORS:
+        if changes.get(name) is not None and not key.allows(None, write=True):
+            raise errors.forbidden(f"the scope admin for {name}")
+    values = {_RENAMED.get(name, name): value for name, value in changes.items()}
+    if "events" in values:
+        values["events"] = values["events"] or EVERYTHING
+    return values
+
+
+def _whole(body: EndpointFields) -> dict[str, Any]:
+    """Return every field of an update; of those that Svix does not know, the ones it names."""
+    named = given(body)
+    return {n: v for n, v in dict(body).items() if n not in _EXTRAS or n in named}
+
+
+def secret_of(key: str | None) -> str | None:
+    """Return a secret as Hookline knows it: clients may leave out what it begins with."""
+    return key if key is None or key.startswith(("whsec_", "whsk_")) else f"whsec_{key}"
+
+
+@router.get(
+    "/app/{app_id}/endpoint",
+    operation_id="v1.endpoint.list",
+    response_model=Listed[EndpointOut],
+    responses=errors_of(400, 404),
+)
+async def list_endpoints(app: Reading, window: Annotated[Window, Depends(paged.window)]) -> Answer:
+    """List the endpoints of an application, in the order they were made."""
+    page = await app.endpoint_page(window)
+    return Answer(listed(page, shown, lambda each: each.id or "", ids.ENDPOINT))
+
+
+@router.post(
+    "/app/{app_id}/endpoint",
+    operation_id="v1.endpoint.create",
+    status_code=201,
+    response_model=EndpointOut,
+    responses=errors_of(400, 404, 409, 413),
+)
+async def create_endpoint(request: Request, app: Writing, key: Caller, body: EndpointIn) -> Answer:
+    """Make an endpoint. Its URL is judged at once: nothing is sent into private networks."""
+    made = await _create(request, app, key, body)
+    return Answer(shown(made), 201)
+
+
+async def _create(request: Request, app: Writing, key: ApiKey, body: EndpointFields) -> Endpoint:
+    values = options(_whole(body), key)
+    values["secret"] = secret_of(values.get("secret"))
+    return await app.create_endpoint(**values, key=resource(request))
+
+
+@router.get(
+    "/app/{app_id}/endpoint/{endpoint_id}",
+    operation_id="v1.endpoint.get",
+    response_model=EndpointOut,
+    responses=errors_of(404),
+)
+async def get_endpoint(app: Reading, endpoint_id: EndpointId) -> Answer:
+    """Return an endpoint by its id or uid."""
+    return Answer(shown(await app.endpoint(endpoint_id)))
+
+
+@router.put(
+    "/app/{app_id}/endpoint/{endpoint_id}",
+    operation_id="v1.endpoint.update",
+    response_model=EndpointOut,
+    responses={
+        201: {"model": EndpointOut, "description": "It was made"},
+        **errors_of(400, 404, 409, 413),
+    },
+)
+async def update_endpoint(
+    request: Request, app: Writing, key: Caller, endpoint_id: EndpointId, body: EndpointUpdate
+) -> Answer:
+    """Make an endpoint what the body says; one with an unknown uid is made."""
+    try:
+        found = await app.endpoint(endpoint_id)
+    except EndpointNotFound:
+        if endpoint_id.startswith(ids.ENDPOINT):
+            raise
+        body.uid = body.uid or endpoint_id
+        return Answer(shown(await _create(request, app, key, body)), 201)
+    return Answer(shown(await app.update_endpoint(found, **options(_whole(body), key))))
+
+
+@router.patch(
+    "/app/{app_id}/endpoint/{endpoint_id}",
+    operation_id="v1.endpoint.patch",
+    response_model=EndpointOut,
+    responses=errors_of(400, 404, 409, 413),
+)
+async def patch_endpoint(
+    app: Writing, key: Caller, endpoint_id: EndpointId, body: EndpointPatch
+) -> Answer:
+    """Change what the body names of an endpoint."""
+    return Answer(shown(await app.update_endpoint(endpoint_id, **options(given(body), key))))
+
+
+@router.delete(
+    "/app/{app_id}/endpoint/{endpoint_id}",
+    operation_id="v1.endpoint.delete",
+    status_code=204,
+    responses=errors_of(404),
+)
+async def delete_endpoint(app: Writing, endpoint_id: EndpointId) -> Response:
+    """Delete an endpoint and cancel what waits for it. What was sent stays in the log."""
+    await app.delete_endpoint(endpoint_id)
+    return Response(status_code=204)
+
+
+# headers ----------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/app/{app_id}/endpoint/{endpoint_id}/headers",
+    operation_id="v1.endpoint.get-headers",
+    response_model=EndpointHeadersOut,
+    responses=errors_of(404),
+)
+async def get_headers(app: Reading, endpoint_id: EndpointId) -> Answer:
+    """Return the headers an endpoint gets; of those that look secret, the names."""
+    headers = (await app.endpoint(endpoint_id)).headers
+    plain = {name: value for name, value in headers.items() if not is_sensitive(name)}
+    hidden = [name for name in headers if is_sensitive(name)]
+    return Answer(EndpointHeadersOut(headers=plain, sensitive=hidden))
+
+
+@router.put(
+    "/app/{app_id}/endpoint/{endpoint_id}/headers",
+    operation_id="v1.endpoint.update-headers",
+    status_code=204,
+    responses=errors_of(404, 413),
+)
+async def update_headers(
+    app: Writing, endpoint_id: EndpointId, body: EndpointHeadersIn
+) -> Response:
+    """Give an endpoint these headers, in place of those it had."""
+    await app.update_endpoint(endpoint_id, headers=body.headers)
+    return Response(status_code=204)
+
+
+@router.patch(
+    "/app/{app_id}/endpoint/{endpoint_id}/headers",
+    operation_id="v1.endpoint.patch-headers",
+    status_code=204,
+    responses=errors_of(404, 413),
+)
+async def patch_headers(
+    app: Writing, endpoint_id: EndpointId, body: EndpointHeadersPatchIn
+) -> Response:
+    """Change some headers of an endpoint; null takes one away."""
+    found = await app.endpoint(endpoint_id)
+    changed = {name.lower() for name in (*body.headers, *body.delete_headers)}
+    kept = {name: value for name, value in found.headers.items() if name.lower() not in changed}
+    new = {name: value for name, value in body.headers.items() if value is not None}
+    await app.update_endpoint(found, headers={**kept, **new})
+    return Response(status_code=204)
+
+
+# secrets ----------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/app/{app_id}/endpoint/{endpoint_id}/secret",
+    operation_id="v1.endpoint.get-secret",
+    response_model=EndpointSecretOut,
+    responses=errors_of(403, 404),
+)
+async def get_secret(app: Writing, endpoint_id: EndpointId) -> Answer:
+    """Return the signing secret of an endpoint. A key that only reads does not get it."""
+    secret = (await app.endpoint(endpoint_id)).secret
+    if secret is None:
+        raise errors.not_found("this endpoint has no secret: what is sent to it is not signed")
+    return Answer(EndpointSecretOut(key=secret), headers=NO_STORE)
+
+
+@router.post(
+    "/app/{app_id}/endpoint/{endpoint_id}/secret/rotate",
+    operation_id="v1.endpoint.rotate-secret",
+    response_model=EndpointSecretOut,
+    responses=errors_of(404, 409, 413),
+)
+async def rotate_secret(
+    app: Writing, endpoint_id: EndpointId, body: EndpointSecretRotateIn
+) -> Answer:
+    """Give an endpoint a new signing secret; the old one signs along for the grace period."""
+    grace = body.grace_period_seconds
+    overlap = timedelta(seconds=86_400 if grace is None else grace)
+    new = await app.rotate_secret(endpoint_id, secret_of(body.key), overlap=overlap)
+    return Answer(EndpointSecretOut(key=new), headers=NO_STORE)
+
+
+# health -----------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/app/{app_id}/endpoint/{endpoint_id}/stats",
+    operation_id="v1.endpoint.get-stats",
+    response_model=EndpointStats,
+    responses=errors_of(400, 404),
+)
+async def get_stats(
+    app: Reading,
+    endpoint_id: EndpointId,
+    since: Annotated[Time | None, Query(description="28 days ago by default.")] = None,
+    until: Annotated[Time | None, Query(description="Now by default.")] = None,
+) -> Answer:
+    """Count how deliveries to an endpoint ended, and those that have not. Held ones are pending."""
+    found = await app.endpoint_stats(endpoint_id, since=since, until=until)
+    return Answer(
+        EndpointStats(
+            success=found.succeeded,
+            pending=found.pending + found.held,
+            sending=found.sending,
+            fail=found.exhausted,
+            canceled=0,
+        )
+    )
+
+
+@router.get(
+    "/app/{app_id}/endpoint/{endpoint_id}/health",
+    operation_id="v1.endpoint.health",
+    response_model=EndpointHealthOut,
+    responses=errors_of(404),
+)
+async def get_health(app: Reading, endpoint_id: EndpointId) -> Answer:
+    """Say how an endpoint is doing: its circuit, what waits for it, and when it is sent to next."""
+    found = await app.endpoint_health(endpoint_id)
+    return Answer(
+        EndpointHealthOut(
+            state=found.state.value,
+            circuit=found.circuit.value,
+            failures=found.failures,
+            failing_since=found.failing_since,
+            waits_until=found.waits_until,
+            pending=found.pending,
+            sending=found.sending,
+            held=found.held,
+            next_attempt=found.next_attempt_at,
+            last_attempt=found.last_attempt_at,
+            last_status=found.last_status,
+            last_failure=found.last_failure,
+        )
+    )
+
+
+@router.post(
+    "/app/{app_id}/endpoint/{endpoint_id}/pause",
+    operation_id="v1.endpoint.pause",
+    response_model=EndpointOut,
+    responses=errors_of(404, 409),
+)
+async def pause_endpoint(app: Writing, endpoint_id: EndpointId) -> Answer:
+    """Hold what is for an endpoint until it is resumed. Nothing is lost."""
+    found = await app.endpoint(endpoint_id)
+    await app.pause(found)
+    return Answer(shown(await app.endpoint(found.id or "")))
+
+
+@router.post(
+    "/app/{app_id}/endpoint/{endpoint_id}/resume",
+    operation_id="v1.endpoint.resume",
+    response_model=ReleasedOut,
+    responses=errors_of(404, 409),
+)
+async def resume_endpoint(app: Writing, endpoint_id: EndpointId) -> Answer:
+    """Send to a paused or disabled endpoint again, first of all what was held for it."""
+    return Answer(ReleasedOut(released=await app.resume(endpoint_id)))
+
+
+@router.post(
+    "/app/{app_id}/endpoint/{endpoint_id}/send-example",
+    operation_id="v1.endpoint.send-example",
+    response_model=MessageOut,
+    responses=errors_of(404, 409, 413),
+)
+async def send_example(
+    request: Request, app: Producing, endpoint_id: EndpointId, body: EventExampleIn
+) -> Answer:
+    """Send an endpoint an example of an event type, made of its schema."""
+    if body.event_type == PING:
+        payload: Any = {"success": True}
+    else:
+        found = await facade(request).event_types.get(body.event_type)
+        schemas = dict(found.schemas or {})
+        if not schemas:
+            raise errors.invalid(
+                ("body", "eventType"), f"{body.event_type} has no schema to make an example of"
+            )
+        payload = example(schemas[max(schemas, key=_version)], body.example_index)
+        payload = payload if isinstance(payload, dict) else {}
+    receipt = await app.send_to(endpoint_id, body.event_type, encoded(payload))
+    return Answer(shown_message(await app.message(receipt.message_id)))
+
+
+def _version(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdigit() else (0, name)

@@ -1,0 +1,50 @@
+"""Is it alive, and is it ready? Asked without a key."""
+
+from typing import Any
+
+from fastapi import Request, Response
+
+from hookline._domain.readiness import Readiness
+from hookline._web.answers import NO_STORE, Answer
+from hookline._web.api.models import ReadyOut
+from hookline._web.api.routes import Router
+
+router = Router("Health")
+_READY: dict[str, Any] = Readiness().document
+_NOT_READY: dict[str, Any] = Readiness(database="cannot connect").document
+OPEN: dict[str, Any] = {"security": []}
+
+
+@router.get("/health", status_code=204, openapi_extra=OPEN, operation_id="v1.health.get")
+@router.head("/health", status_code=204, include_in_schema=False)
+async def health() -> Response:
+    """Say that the process lives. Does not look at the database: see `/health/ready`."""
+    return Response(status_code=204)
+
+
+@router.get("/health/ping", status_code=204, openapi_extra=OPEN, operation_id="v1.health.ping")
+@router.head("/health/ping", status_code=204, include_in_schema=False)
+async def ping() -> Response:
+    """Say that the process lives."""
+    return Response(status_code=204)
+
+
+@router.get(
+    "/health/ready",
+    operation_id="v1.health.ready",
+    openapi_extra=OPEN,
+    response_model=ReadyOut,
+    responses={
+        200: {"content": {"application/json": {"example": _READY}}},
+        503: {
+            "description": "Not ready; which part is not, and why",
+            "model": ReadyOut,
+            "content": {"application/json": {"example": _NOT_READY}},
+        },
+    },
+)
+@router.head("/health/ready", include_in_schema=False)
+async def ready(request: Request) -> Answer:
+    """Say part by part whether webhooks are accepted and delivered here. At most a second old."""
+    found = await request.app.state.lookout.ask()
+    return Answer(found.document, 200 if found.ready else 503, NO_STORE)

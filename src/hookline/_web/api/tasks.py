@@ -1,0 +1,203 @@
+"""Replays: tasks that go on in the background."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Query, Request
+
+from hookline import ApplicationWebhooks, DeliveryState, Job, JobState, Window
+from hookline._domain import ids
+from hookline._web import errors
+from hookline._web.answers import Answer
+from hookline._web.api.callers import Caller, Reader, Writing, facade
+from hookline._web.api.endpoints import EndpointId
+from hookline._web.api.lists import Paged, listed
+from hookline._web.api.messages import STATES
+from hookline._web.api.models import (
+    AppReplayIn,
+    BackgroundTaskOut,
+    BulkReplayIn,
+    Listed,
+    RecoverIn,
+    RecoverOut,
+    ReplayIn,
+)
+from hookline._web.api.routes import Router, errors_of
+
+router = Router("Background tasks")
+paged = Paged(ids.JOB)
+RECOVER, REPLAY = "endpoint.recover", "endpoint.replay"
+TaskId = Annotated[str, Path(description="The task's id.", max_length=256)]
+ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": BackgroundTaskOut}
+BY_WAY_OF_EVENTS = ("channel", "tag", "status_code_class")
+
+
+class TaskStatus(StrEnum):
+    """Where a task stands."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+_STATES = {
+    TaskStatus.RUNNING: (JobState.QUEUED, JobState.RUNNING),
+    TaskStatus.FINISHED: (JobState.FINISHED,),
+    TaskStatus.FAILED: (JobState.FAILED,),
+    TaskStatus.CANCELED: (JobState.CANCELED,),
+}
+
+
+def shown(job: Job) -> BackgroundTaskOut:
+    """Return a replay as it is answered. A dry run has no id, and is finished."""
+    status = next(status for status, states in _STATES.items() if job.state in states)
+    selection = job.selection
+    return BackgroundTaskOut(
+        id=job.id or "",
+        status=status.value,
+        task=REPLAY if selection.missing or selection.endpoint is None else RECOVER,
+        updated_at=job.updated_at,
+        data={
+            "selection": str(selection),
+            "endpointId": selection.endpoint,
+            "total": job.total,
+            "counted": job.counted,
+            "done": job.done,
+            "rate": job.rate,
+            "reason": job.reason,
+        },
+    )
+
+
+@router.post(
+    "/app/{app_id}/endpoint/{endpoint_id}/recover",
+    operation_id="v1.endpoint.recover",
+    status_code=202,
+    response_model=RecoverOut,
+    responses=errors_of(404, 409),
+)
+async def recover(app: Writing, endpoint_id: EndpointId, body: RecoverIn) -> Answer:
+    """Send again what failed at an endpoint, or was held for it, in the background."""
+    job = await app.replay(endpoint_id, since=body.since, until=body.until)
+    return Answer(shown(job), 202)
+
+
+@router.post(
+    "/app/{app_id}/endpoint/{endpoint_id}/replay-missing",
+    operation_id="v1.endpoint.replay-missing",
+    responses=errors_of(404, 409),
+    **ACCEPTED,
+)
+async def replay_missing(app: Writing, endpoint_id: EndpointId, body: ReplayIn) -> Answer:
+    """Send what an endpoint wants today and never got: messages from before it, too."""
+    job = await app.replay(
+        endpoint_id,
+        since=body.since,
+        until=body.until,
+        states=(),
+        missing=True,
+        rate=body.rate,
+        dry_run=body.dry_run,
+    )
+    return Answer(shown(job), 202)
+
+
+@router.post(
+    "/app/{app_id}/endpoint/{endpoint_id}/bulk-replay",
+    operation_id="v1.endpoint.bulk-replay",
+    responses=errors_of(404, 409),
+    **ACCEPTED,
+)
+async def bulk_replay(app: Writing, endpoint_id: EndpointId, body: BulkReplayIn) -> Answer:
+    """Send to an endpoint again what it was sent, by event type and by where it stands."""
+    return Answer(shown(await _bulk(app, body, endpoint_id)), 202)
+
+
+@router.post(
+    "/app/{app_id}/replay",
+    operation_id="v1.application.replay",
+    responses=errors_of(404, 409),
+    **ACCEPTED,
+)
+async def replay_application(app: Writing, body: AppReplayIn) -> Answer:
+    """Send again to all enabled endpoints of an application."""
+    return Answer(shown(await _bulk(app, body, missing=body.missing)), 202)
+
+
+async def _bulk(
+    app: ApplicationWebhooks,
+    body: BulkReplayIn,
+    endpoint_id: str | None = None,
+    *,
+    missing: bool = False,
+) -> Job:
+    for name in BY_WAY_OF_EVENTS:
+        if getattr(body, name) is not None:
+            raise errors.invalid(("body", name), "a replay cannot be narrowed by this yet")
+    states: tuple[DeliveryState, ...] | None = None
+    if body.status is not None:
+        states = STATES[body.status]
+    return await app.replay(
+        endpoint_id,
+        since=body.since,
+        until=body.until,
+        states=states,
+        event_types=body.event_types,
+        missing=missing,
+        rate=body.rate,
+        dry_run=body.dry_run,
+    )
+
+
+@router.get(
+    "/background-task",
+    operation_id="v1.background-task.list",
+    response_model=Listed[BackgroundTaskOut],
+    responses=errors_of(400),
+)
+async def list_tasks(
+    request: Request,
+    _: Reader,
+    window: Annotated[Window, Depends(paged.window)],
+    status: TaskStatus | None = None,
+    task: Annotated[str | None, Query(description="`endpoint.recover` or `endpoint.replay`.")] = (
+        None
+    ),
+) -> Answer:
+    """List the tasks of all applications, in the order they were made. Kept for 30 days."""
+    states = _STATES[status] if status is not None else ()
+    page = await facade(request).all_jobs(window, states)
+    if task is not None:
+        page.items[:] = [job for job in page.items if shown(job).task == task]
+    return Answer(listed(page, shown, lambda job: job.id or "", ids.JOB))
+
+
+@router.get(
+    "/background-task/{task_id}",
+    operation_id="v1.background-task.get",
+    response_model=BackgroundTaskOut,
+    responses=errors_of(404),
+)
+async def get_task(request: Request, key: Caller, task_id: TaskId) -> Answer:
+    """Say how far a task got."""
+    job, app = await facade(request).any_job(task_id)
+    if not key.allows(app.id, write=False):
+        raise errors.not_found(f"no task {task_id!r}")
+    return Answer(shown(job))
+
+
+@router.post(
+    "/background-task/{task_id}/cancel",
+    operation_id="v1.background-task.cancel",
+    response_model=BackgroundTaskOut,
+    responses=errors_of(404),
+)
+async def cancel_task(request: Request, key: Caller, task_id: TaskId) -> Answer:
+    """Stop a task, unless it has ended. What it made due until now is delivered."""
+    _, app = await facade(request).any_job(task_id)
+    if not key.allows(app.id, write=False):
+        raise errors.not_found(f"no task {task_id!r}")
+    if not key.allows(app.id, write=True):
+        raise errors.forbidden("more than the scope read")
+    return Answer(shown(await app.cancel_job(task_id)))

@@ -1,0 +1,103 @@
+"""`hookline serve`: the REST API, its documentation, and workers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hookline.cli._database import Database, fail, opened
+from hookline.cli._values import address
+
+
+def serve(
+    *,
+    database: Database = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Where to listen, else HOOKLINE_LISTEN or 127.0.0.1. Others than this machine "
+            "are only let in when there is an API key.",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port to listen on, else HOOKLINE_LISTEN or 8080; 0 takes any.",
+            min=0,
+            max=65535,
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            "-w",
+            help="Processes, each with API and deliveries, else HOOKLINE_WORKERS or 1.",
+            min=1,
+            max=256,
+            show_default=False,
+        ),
+    ] = None,
+    no_deliver: Annotated[
+        bool,
+        typer.Option(
+            "--no-deliver", "--api-only", help="Serve the API alone: hookline worker delivers."
+        ),
+    ] = False,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where people reach it, such as https://hooks.example.com, else "
+            "HOOKLINE_PUBLIC_URL.",
+            show_default=False,
+        ),
+    ] = None,
+    webhooks_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with endpoints, else HOOKLINE_WEBHOOKS_FILE or webhooks.json where there "
+            "is one.",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            show_default=False,
+        ),
+    ] = None,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log one JSON object per line.")
+    ] = False,
+) -> None:
+    """Serve the REST API at /api/v1 and its documentation at /docs, and deliver webhooks.
+
+    Waits for a database that is not there yet, and outlives one that goes away. On SIGTERM it
+    finishes the requests it has, then the deliveries in flight, and exits 0.
+
+    hookline serve --port 8080
+    """
+    try:
+        import hookline.server  # noqa: F401, PLC0415 - an extra
+    except ImportError as error:
+        fail("serve", error, code=2)
+    from hookline.cli._serve.run import Options, run  # noqa: PLC0415 - loads the engine
+
+    settings = {
+        "deliver": False if no_deliver else None,
+        "workers": workers,
+        "public_url": public_url,
+    }
+    webhooks = opened("serve", database, **settings)
+    own_host, own_port = address(webhooks.settings.listen, "HOOKLINE_LISTEN")
+    where = (own_host if host is None else host, own_port if port is None else port)
+    processes = webhooks.settings.workers
+    if processes > 1 and webhooks.settings.database.startswith("sqlite"):
+        fail(
+            "serve",
+            f"--workers {processes}: one process delivers from an SQLite file, more "
+            "would only wait for each other. Leave the option out, or use PostgreSQL",
+            code=2,
+        )
+    file = None if webhooks_file is None else str(webhooks_file)
+    raise typer.Exit(run(webhooks, Options(where, file, log_json, database is not None)))
