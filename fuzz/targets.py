@@ -10,19 +10,32 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from time import process_time
 from urllib.parse import urlsplit
 
 from hookline._domain.address import Policy, judge, judge_url
-from hookline._domain.headers import check
+from hookline._domain.expression import (
+    MAX_RESULT,
+    check_filter,
+    check_transform,
+    try_filter,
+    try_transform,
+)
+from hookline._domain.headers import check as check_headers
 from hookline._domain.signature import Signer, check_secret, key_bytes
 from hookline._domain.url import parse
-from hookline.errors import InvalidHeader, InvalidSecret, InvalidUrl
+from hookline.errors import InvalidHeader, InvalidInput, InvalidSecret, InvalidUrl
 from hookline.receiver import VerificationError, diagnose, verify, verify_signature
 
 PUBLIC = Policy.of(http=True)
 NOW = 1_760_697_000
 SECRET = "s3cret-of-the-fuzzer"
 BODY = b'{"event":"a.b","data":{"n":1.0}}'
+EXAMPLE = (
+    b'{"a":[[1,2.5],{"a":"xyz","b":[null,true]},"text"],"b":{"a":["x","y"],"c":' + b"9" * 40 + b"}}"
+)
+MOST_SECONDS = 3
+"""Seconds of CPU an evaluation takes at most, on a machine that is ten times slower than ours."""
 
 
 def _text(data: bytes) -> str:
@@ -88,7 +101,7 @@ def headers(data: bytes) -> None:
     lines = [line.partition(b":") for line in data.split(b"\xff")]
     given = {_text(name): _text(value) for name, _, value in lines}
     try:
-        passed = check(given)
+        passed = check_headers(given)
     except InvalidHeader as error:
         for value in given.values():  # long enough to be a secret, and no part of a name
             secret = value.isalnum() and len(value) > 12 and not any(value in n for n in given)  # noqa: PLR2004
@@ -164,6 +177,26 @@ def diagnosis(data: bytes) -> None:
             assert other.cause.startswith("body_"), other
 
 
+# What an endpoint may ask for ---------------------------------------------------------------------
+
+
+def expression(data: bytes) -> None:
+    """An expression is refused as InvalidInput, or ends, with a bounded result, on any body."""
+    text, _, content = data.partition(b"\0")
+    for check, apply in ((check_filter, try_filter), (check_transform, try_transform)):
+        try:
+            check(_text(text))
+        except InvalidInput:
+            continue
+        for example in (content, EXAMPLE):
+            began = process_time()
+            with suppress(InvalidInput):  # the body is not JSON
+                trial = apply(_text(text), example)
+                assert trial.matched is not False or trial.problem is None
+                assert len(trial.result or b"") <= MAX_RESULT
+            assert process_time() - began < MOST_SECONDS, text
+
+
 def _signed(content: bytes, secret: str = SECRET) -> dict[str, str]:
     signer = Signer([secret])
     return {
@@ -175,7 +208,8 @@ def _signed(content: bytes, secret: str = SECRET) -> dict[str, str]:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    each.__name__: each for each in (url, address, headers, secret, body, request, diagnosis)
+    each.__name__: each
+    for each in (url, address, headers, secret, body, request, diagnosis, expression)
 }
 
 
