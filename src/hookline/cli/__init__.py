@@ -11,17 +11,27 @@ from typing import Annotated
 import typer
 
 import hookline
-from hookline.cli import keys
+from hookline.cli import apps, attempts, endpoints, event_types, keys, messages, replay
+from hookline.cli.audit import audit
+from hookline.cli.bench import bench
 from hookline.cli.check_receiver import check_receiver
 from hookline.cli.check_url import check_url
 from hookline.cli.doctor import doctor
+from hookline.cli.export import export
+from hookline.cli.import_ import import_
+from hookline.cli.listen import listen
 from hookline.cli.migrate import migrate
+from hookline.cli.send import send
 from hookline.cli.serve import serve
 from hookline.cli.sink import sink
+from hookline.cli.try_expression import try_expression
+from hookline.cli.usage import usage
 from hookline.cli.verify import verify
 from hookline.cli.worker import worker
 
 __all__ = ["app", "main"]
+
+RUN, USE, TRY = "Run it", "Use what runs, by its database or its server", "Try and check"
 
 app = typer.Typer(
     name="hookline",
@@ -50,15 +60,29 @@ def _hookline(
     """Outbound webhooks: published in your transaction, signed, delivered for certain."""
 
 
-app.command()(sink)
-app.command()(serve)
-app.command()(worker)
-app.command()(migrate)
-app.command()(doctor)
-app.command("check-url")(check_url)
-app.command("check-receiver")(check_receiver)
-app.command()(verify)
-app.add_typer(keys.app, name="keys")
+app.command(rich_help_panel=RUN)(serve)
+app.command(rich_help_panel=RUN)(worker)
+app.command(rich_help_panel=RUN)(migrate)
+app.command(rich_help_panel=RUN)(doctor)
+app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
+app.command(rich_help_panel=USE)(send)
+app.add_typer(endpoints.app, name="endpoints", rich_help_panel=USE)
+app.add_typer(messages.app, name="messages", rich_help_panel=USE)
+app.add_typer(attempts.app, name="attempts", rich_help_panel=USE)
+app.add_typer(replay.app, name="replay", rich_help_panel=USE)
+app.add_typer(event_types.app, name="event-types", rich_help_panel=USE)
+app.add_typer(apps.app, name="apps", rich_help_panel=USE)
+app.command(rich_help_panel=USE)(export)
+app.command("import", rich_help_panel=USE)(import_)
+app.command(rich_help_panel=USE)(audit)
+app.command(rich_help_panel=USE)(usage)
+app.command(rich_help_panel=TRY)(listen)
+app.command(rich_help_panel=TRY)(sink)
+app.command(rich_help_panel=TRY)(verify)
+app.command("check-url", rich_help_panel=TRY)(check_url)
+app.command("check-receiver", rich_help_panel=TRY)(check_receiver)
+app.command("try-expression", rich_help_panel=TRY)(try_expression)
+app.command(rich_help_panel=TRY)(bench)
 
 
 def main() -> None:

@@ -49,7 +49,10 @@ class Supervisor:
             asyncio.create_task(self._keep(number, stop))
             for number in range(1, self._processes + 1)
         ]
-        await stop.wait()
+        told = asyncio.create_task(stop.wait())
+        # One that cannot be kept running, for a reason of ours, ends them all.
+        await asyncio.wait([told, *keeping], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
         log.info("Stopping %d workers", len(self._running))
         self._signal(signal.SIGTERM)
         timeout = self._webhooks.settings.stop_timeout + GRACE

@@ -1,0 +1,1 @@
+"""What `hookline listen` does with a message: hand it to a program on this machine."""

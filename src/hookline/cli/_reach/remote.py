@@ -1,0 +1,612 @@
+"""A deployment reached through its server's REST API, with the face of the façade."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Unpack
+
+import orjson
+
+from hookline import (
+    Application,
+    Attempted,
+    AttemptOf,
+    Cursor,
+    DeliveryState,
+    DeliveryStatus,
+    Endpoint,
+    EndpointHealth,
+    EndpointStats,
+    EventType,
+    Filter,
+    Job,
+    Message,
+    Page,
+    Receipt,
+    Window,
+    generate_secret,
+)
+from hookline._domain import ids
+from hookline._domain.history import Followed
+from hookline._domain.options import EndpointOptions
+from hookline.cli._reach import stream, wire
+from hookline.cli._reach.http import Client, Refused, part
+from hookline.cli._reach.protocol import BY_HAND
+from hookline.errors import DeliveryTimeout, EndpointNotFound, HooklineError, InvalidInput
+
+LOOK = 0.5
+"""Seconds between looks at something that goes on."""
+ROUTED = 5.0
+"""Seconds after which a message that goes nowhere counts as wanted by nobody."""
+SILENT = 40.0
+"""Seconds after which a stream that says nothing is broken."""
+PING = "svix.ping"
+NOT_FOUND = 404
+
+
+class NotOffered(HooklineError):
+    """The REST API has no way to do it."""
+
+    def __init__(self, what: str) -> None:
+        """`what` cannot be done."""
+        super().__init__(f"{what}: not over a server; run it on its machine, with --database")
+
+
+class Remote:
+    """All of a deployment. As `Webhooks`, for the commands."""
+
+    def __init__(self, server: str, key: str | None) -> None:
+        """Raises InvalidSettings for what is no server, or without a key."""
+        self.client = Client(server, key)
+        self.applications = RemoteApplications(self.client)
+        self.event_types = RemoteEventTypes(self.client)
+
+    async def for_application(self, name: str) -> "RemoteApplication":
+        """Return one application; that it is there, the first question to it tells."""
+        return RemoteApplication(self.client, name)
+
+    async def stop(self) -> None:
+        """Nothing is open."""
+
+
+class _Asking:
+    def __init__(self, client: Client, base: str) -> None:
+        self._client = client
+        self._base = base
+
+    async def _ask(
+        self, method: str, path: str = "", body: Any = None, query: Any = (), **headers: str
+    ) -> Any:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        ask = self._client.ask
+        return await asyncio.to_thread(ask, method, self._base + path, query, body, named)
+
+    async def _page(
+        self,
+        path: str,
+        window: Window | None,
+        prefix: str | None,
+        make: Callable[[Any], Any],
+        query: Sequence[tuple[str, Any]] = (),
+    ) -> Page[Any]:
+        """Return a part of a list; those that are always newest first have no order."""
+        part_ = window or Window()
+        found = await self._ask("GET", path, query=[*_where(part_, prefix), *query])
+        last = found["iterator"]
+        key = ids.decode(prefix, last) if prefix is not None and last else last
+        return Page([make(each) for each in found["data"]], not found["done"], key)
+
+
+def _where(window: Window, prefix: str | None) -> list[tuple[str, Any]]:
+    cursor = window.cursor
+    iterator = None
+    if cursor is not None:
+        item = cursor.item
+        text = ids.encode(prefix or "", item) if isinstance(item, bytes) else item
+        iterator = f"-{text}" if cursor.backwards else text
+    return [("limit", window.limit), ("iterator", iterator)]
+
+
+class RemoteApplications(_Asking):
+    """The applications."""
+
+    def __init__(self, client: Client) -> None:
+        """Ask this server."""
+        super().__init__(client, "/app")
+
+    async def create(
+        self,
+        name: str,
+        *,
+        uid: str | None = None,
+        rate_limit: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Application:
+        """Make one."""
+        body = {"name": name, "uid": uid, "metadata": dict(metadata or {})}
+        body |= _rate({"rate_limit": rate_limit})
+        return wire.application(await self._ask("POST", "", body))
+
+    async def get(self, name: str) -> Application:
+        """Return one."""
+        return wire.application(await self._ask("GET", f"/{part(name)}"))
+
+    async def page(self, window: Window | None = None) -> Page[Application]:
+        """Return a part of them."""
+        return await self._page("", window, ids.APPLICATION, wire.application)
+
+    async def update(self, name: str, /, **changes: Any) -> Application:
+        """Change what is named."""
+        return wire.application(await self._ask("PATCH", f"/{part(name)}", _rate(changes)))
+
+    async def delete(self, name: str) -> None:
+        """Delete one."""
+        await self._ask("DELETE", f"/{part(name)}")
+
+
+def _rate(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an application by the names of the wire."""
+    found = {wire.camel(name): value for name, value in values.items() if name != "rate_limit"}
+    rate = values.get("rate_limit")
+    if rate is not None:
+        if rate != int(rate):
+            raise InvalidInput(f"rate_limit: {rate:g}: over a server it is a whole number")
+        found["throttleRate"] = int(rate)
+    return found
+
+
+class RemoteEventTypes(_Asking):
+    """The catalogue."""
+
+    def __init__(self, client: Client) -> None:
+        """Ask this server."""
+        super().__init__(client, "/event-type")
+
+    async def create(
+        self,
+        name: str,
+        description: str = "",
+        *,
+        schemas: Mapping[str, Any] | None = None,
+        archived: bool = False,
+        deprecated: bool = False,
+        group_name: str | None = None,
+        feature_flags: Sequence[str] = (),
+    ) -> EventType:
+        """Make one."""
+        body = {
+            "name": name,
+            "description": description,
+            "schemas": schemas,
+            "archived": archived,
+            "deprecated": deprecated,
+            "groupName": group_name,
+            "featureFlags": list(feature_flags) or None,
+        }
+        return wire.event_type(await self._ask("POST", "", body))
+
+    async def get(self, name: str) -> EventType:
+        """Return one."""
+        return wire.event_type(await self._ask("GET", f"/{part(name)}"))
+
+    async def page(
+        self, window: Window | None = None, *, archived: bool = False
+    ) -> Page[EventType]:
+        """Return a part of them."""
+        query = [("include_archived", _flag(archived)), ("with_content", "true")]
+        return await self._page("", window, None, wire.event_type, query)
+
+    async def update(self, name: str, /, **changes: Any) -> EventType:
+        """Change what is named."""
+        body = {wire.camel(field): value for field, value in changes.items()}
+        return wire.event_type(await self._ask("PATCH", f"/{part(name)}", body))
+
+    async def delete(self, name: str, *, expunge: bool = False) -> None:
+        """Archive one, or forget it."""
+        await self._ask("DELETE", f"/{part(name)}", query=[("expunge", _flag(expunge))])
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+class RemoteApplication(_Asking):
+    """One application. As `ApplicationWebhooks`, for the commands."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        """`name` is its id or uid."""
+        super().__init__(client, f"/app/{part(name)}")
+        self.name = name
+
+    # publishing ----------------------------------------------------------------------------
+
+    async def publish(
+        self,
+        event: str,
+        body: bytes,
+        *,
+        idempotency_key: str | None = None,
+        deliver_at: datetime | None = None,
+        ordering_key: str | None = None,
+        channels: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        event_id: str | None = None,
+        once: bytes | None = None,  # noqa: ARG002 - a server judges repeats by their bodies
+    ) -> Receipt:
+        """Publish a body as it is: its bytes are not touched."""
+        fields = {
+            "eventType": event,
+            "eventId": event_id,
+            "channels": list(channels) or None,
+            "tags": list(tags) or None,
+            "deliverAt": wire.rfc3339(deliver_at),
+            "orderingKey": ordering_key,
+            "payload": orjson.Fragment(body),
+        }
+        document = orjson.dumps({n: v for n, v in fields.items() if v is not None})
+        headers = {} if idempotency_key is None else {"Idempotency_Key": idempotency_key}
+        try:
+            made = await self._ask("POST", "/msg", document, [("with_content", "false")], **headers)
+        except Refused as error:
+            if error.status != 409 or idempotency_key is None:  # noqa: PLR2004
+                raise
+            raise Refused(
+                f"{error}; over a server a repeat must be the same, its time included: give "
+                "--timestamp",
+                error.status,
+            ) from None
+        return self._receipt(made)
+
+    def _receipt(self, made: Mapping[str, Any]) -> Receipt:
+        async def wait(timeout: float) -> list[DeliveryStatus]:
+            return await self._delivered(made["id"], timeout)
+
+        return Receipt(made["id"], made["eventType"], duplicate=False, _delivered=wait)
+
+    async def _delivered(self, message: str, timeout: float) -> list[DeliveryStatus]:
+        began = asyncio.get_running_loop().time()
+        while True:
+            found = [status for _, status in await self.destinations(message)]
+            waited = asyncio.get_running_loop().time() - began
+            if all(each.state.final for each in found) and (found or waited > ROUTED):
+                return found
+            if waited > timeout:
+                raise DeliveryTimeout(
+                    f"{message}: not delivered within {timeout:g} s, it goes on in the background"
+                )
+            await asyncio.sleep(LOOK)
+
+    async def cancel(self, message_id: str) -> int:
+        """Cancel what has not been sent."""
+        found = await self._ask("POST", f"/msg/{part(message_id)}/cancel")
+        return int(found["canceled"])
+
+    # endpoints -----------------------------------------------------------------------------
+
+    async def endpoint(self, name: str) -> Endpoint:
+        """Return one, by id, uid or URL."""
+        if "://" not in name:
+            return wire.endpoint(await self._ask("GET", f"/endpoint/{part(name)}"))
+        cursor: Cursor | None = None
+        while True:
+            page = await self.endpoint_page(Window(250, cursor))
+            for each in page.items:
+                if each.url == name:
+                    return each
+            if not page.more or page.last is None:
+                raise EndpointNotFound(f"no endpoint {name!r}; see hookline endpoints list")
+            cursor = Cursor(page.last)
+
+    async def _own(self, name: str) -> str:
+        """Return the path of an endpoint."""
+        if "://" in name:
+            name = (await self.endpoint(name)).id or name
+        return f"/endpoint/{part(name)}"
+
+    async def endpoint_page(self, window: Window) -> Page[Endpoint]:
+        """Return a part of them."""
+        return await self._page("/endpoint", window, ids.ENDPOINT, wire.endpoint)
+
+    async def show_secret(self, endpoint: str) -> str | None:
+        """Return its secret."""
+        try:
+            return str((await self._ask("GET", f"{await self._own(endpoint)}/secret"))["key"])
+        except Refused as error:
+            if error.status != NOT_FOUND or "has no secret" not in str(error):
+                raise
+            return None
+
+    async def headers(self, found: Endpoint) -> dict[str, str]:
+        """Return the headers of an endpoint; sensitive ones the server masks."""
+        told = await self._ask("GET", f"/endpoint/{part(found.id or '')}/headers")
+        return {**told["headers"], **dict.fromkeys(told["sensitive"], "***")}
+
+    async def change_headers(
+        self, found: Endpoint, new: Mapping[str, str], gone: Iterable[str]
+    ) -> None:
+        """Set some headers of an endpoint and take others away."""
+        body = {"headers": dict(new), "deleteHeaders": list(gone)}
+        await self._ask("PATCH", f"/endpoint/{part(found.id or '')}/headers", body)
+
+    async def create_endpoint(
+        self,
+        url: str,
+        events: Sequence[str] = ("*",),
+        secret: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        uid: str | None = None,
+        disabled: bool = False,
+        **options: Unpack[EndpointOptions],
+    ) -> Endpoint:
+        """Make one, and ask for its secret."""
+        values = {"url": url, "events": list(events), "uid": uid, "disabled": disabled, **options}
+        body = wire.endpoint_body(values)
+        body |= {"secret": secret, "headers": dict(headers or {}) or None}
+        made = wire.endpoint(await self._ask("POST", "/endpoint", body))
+        own = await self.show_secret(made.id or "")
+        return replace(made, secret=own, headers=await self.headers(made))
+
+    async def update_endpoint(
+        self, endpoint: str, *, disabled: bool | None = None, **changes: Any
+    ) -> Endpoint:
+        """Change what is named."""
+        if disabled is not None:
+            changes["disabled"] = disabled
+        body = wire.endpoint_body(changes)
+        return wire.endpoint(await self._ask("PATCH", await self._own(endpoint), body))
+
+    async def delete_endpoint(self, endpoint: str) -> None:
+        """Delete one."""
+        await self._ask("DELETE", await self._own(endpoint))
+
+    async def endpoint_health(self, endpoint: str) -> EndpointHealth:
+        """Return how one is doing."""
+        return wire.health(await self._ask("GET", f"{await self._own(endpoint)}/health"))
+
+    async def endpoint_stats(self, endpoint: str) -> EndpointStats:
+        """Count how its deliveries ended."""
+        return wire.stats(await self._ask("GET", f"{await self._own(endpoint)}/stats"))
+
+    async def pause(self, endpoint: str) -> None:
+        """Hold its deliveries for a while."""
+        await self._ask("POST", f"{await self._own(endpoint)}/pause")
+
+    async def disable(self, endpoint: str, reason: str) -> None:
+        """Hold its deliveries; the server has a reason of its own."""
+        if reason != BY_HAND:
+            raise NotOffered("a reason of your own")
+        await self.update_endpoint(endpoint, disabled=True)
+
+    async def enable(self, endpoint: str) -> int:
+        """Send to it again."""
+        found = await self._ask("POST", f"{await self._own(endpoint)}/resume")
+        return int(found["released"])
+
+    async def rotate_secret(
+        self,
+        endpoint: str,
+        secret: str | None = None,
+        *,
+        kind: Any = None,
+        overlap: timedelta = timedelta(hours=24),
+    ) -> str:
+        """Give it a new secret."""
+        if secret is None and kind is not None:
+            secret = generate_secret(kind)
+        body = {"key": secret, "gracePeriodSeconds": round(overlap.total_seconds())}
+        found = await self._ask("POST", f"{await self._own(endpoint)}/secret/rotate", body)
+        return str(found["key"])
+
+    async def send_test(self, endpoint: str, event: str | None = None, data: Any = None) -> Receipt:
+        """Send it an example."""
+        if data is not None:
+            raise NotOffered("data of your own in a test")
+        body = {"eventType": event or PING}
+        return self._receipt(
+            await self._ask("POST", f"{await self._own(endpoint)}/send-example", body)
+        )
+
+    async def verify_endpoint(self, endpoint: str, *, timeout: float = 60.0) -> Endpoint:  # noqa: ARG002
+        """Is not offered."""
+        raise NotOffered("verifying an endpoint")
+
+    # messages and attempts -----------------------------------------------------------------
+
+    async def message(self, name: str) -> Message:
+        """Return one."""
+        return wire.message(await self._ask("GET", f"/msg/{part(name)}"))
+
+    async def messages(
+        self, wanted: Filter | None = None, window: Window | None = None
+    ) -> Page[Message]:
+        """Return messages, the newest first."""
+        query = [*_filter(wanted or Filter()), ("with_content", "false")]
+        return await self._page("/msg", window, ids.MESSAGE, wire.message, query)
+
+    async def follow(
+        self,
+        events: Iterable[str] = ("*",),
+        channels: Collection[str] = (),
+        *,
+        after: str | None = None,
+        since: datetime | None = None,
+    ) -> AsyncIterator[Followed]:
+        """Yield messages as they are published, until the server ends the stream."""
+        query: list[tuple[str, Any]] = [("event_types", event) for event in events]
+        query += [("channel", channel) for channel in channels]
+        query += [("since", wire.rfc3339(since))] if since is not None else []
+        headers = {} if after is None else {"Last-Event-ID": after}
+        open_ = self._client.open
+        answer = await asyncio.to_thread(
+            open_, "GET", f"{self._base}/listen", query, None, headers, SILENT
+        )
+        async for kind, name, text in stream.events(answer):
+            if kind == "message":
+                found = orjson.loads(text)
+                message = wire.message({**found, "payload": None})
+                body = found["body"].encode()
+                yield Followed([replace(message, body=body)], name)
+            else:
+                yield Followed([], name)
+
+    async def attempted(
+        self, endpoint: str, wanted: Filter | None = None, window: Window | None = None
+    ) -> Page[Attempted]:
+        """Return the messages for an endpoint."""
+        which = wanted or Filter()
+        if which.text is not None:
+            raise NotOffered("looking for text at one endpoint")
+        path = f"{await self._own(endpoint)}/msg"
+        query = [*_filter(which), ("with_content", "false"), ("expanded_statuses", "true")]
+        if which.states:
+            query.append(("status", _status(which.states)))
+        return await self._page(path, window, ids.MESSAGE, _attempted, query)
+
+    async def destinations(self, message_id: str) -> list[tuple[Endpoint, DeliveryStatus]]:
+        """Return where a message stands at each endpoint."""
+        places = await self._ask(
+            "GET",
+            f"/msg/{part(message_id)}/endpoint",
+            query=[("limit", 250), ("expanded_statuses", "true")],
+        )
+        if not places["data"]:
+            return []
+        page = await self.attempts_of(message_id, None, Window(250))
+        made = [each.attempt for each in page.items]
+        return [wire.delivery(each, made) for each in places["data"]]
+
+    async def attempt(self, message_id: str, attempt_id: str) -> AttemptOf:
+        """Return one attempt."""
+        path = f"/msg/{part(message_id)}/attempt/{part(attempt_id)}"
+        return wire.attempt(await self._ask("GET", path))
+
+    async def attempts_of(
+        self, message_id: str, wanted: Filter | None = None, window: Window | None = None
+    ) -> Page[AttemptOf]:
+        """Return the attempts made for a message."""
+        which = wanted or Filter()
+        query = [*_attempts(which), ("with_content", "false")]
+        if which.endpoint is not None:
+            query.append(("endpoint_id", ids.encode(ids.ENDPOINT, which.endpoint)))
+        path = f"/attempt/msg/{part(message_id)}"
+        return await self._page(path, window, ids.ATTEMPT, wire.attempt, query)
+
+    async def attempts_at(
+        self, endpoint: str, wanted: Filter | None = None, window: Window | None = None
+    ) -> Page[AttemptOf]:
+        """Return the attempts made at an endpoint."""
+        query = [*_attempts(wanted or Filter()), ("with_content", "false"), ("with_msg", "true")]
+        path = f"/attempt{await self._own(endpoint)}"
+        return await self._page(path, window, ids.ATTEMPT, wire.attempt, query)
+
+    async def resend(self, message_id: str, endpoint: str) -> bool:
+        """Send a message to an endpoint once more."""
+        await self._ask("POST", f"/msg/{part(message_id)}{await self._own(endpoint)}/resend")
+        return True
+
+    async def erase(self, message_id: str) -> None:
+        """Erase what a message said."""
+        await self._ask("DELETE", f"/msg/{part(message_id)}/content")
+
+    # replays -------------------------------------------------------------------------------
+
+    async def replay(
+        self,
+        endpoint: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        message: str | None = None,
+        states: Iterable[str | DeliveryState] | None = None,
+        event_types: Iterable[str] | None = None,
+        missing: bool = False,
+        channel: str | None = None,
+        tag: str | None = None,
+        status_class: int | None = None,
+        rate: float | None = None,
+        dry_run: bool = False,
+    ) -> Job:
+        """Send again what failed, as a job."""
+        if endpoint is not None and "://" in endpoint:
+            endpoint = (await self.endpoint(endpoint)).id
+        body = {
+            "endpointId": endpoint,
+            "since": wire.rfc3339(since),
+            "until": wire.rfc3339(until),
+            "messageId": message,
+            "states": None if states is None else [str(each) for each in states],
+            "eventTypes": list(event_types) if event_types else None,
+            "missing": missing,
+            "channel": channel,
+            "tag": tag,
+            "statusCodeClass": status_class,
+            "rate": rate,
+            "dryRun": dry_run,
+        }
+        given = {name: value for name, value in body.items() if value is not None}
+        return wire.job(await self._ask("POST", "/replay", given))
+
+    async def job(self, job_id: str) -> Job:
+        """Return a replay."""
+        ask = self._client.ask
+        return wire.job(await asyncio.to_thread(ask, "GET", f"/background-task/{part(job_id)}"))
+
+    async def jobs(self, *, limit: int = 100, before: str | None = None) -> list[Job]:
+        """Return replays, the newest first."""
+        query = [("limit", limit), ("iterator", before)]
+        found = await self._ask("GET", "/background-task", query=query)
+        return [wire.job(each) for each in found["data"]]
+
+    async def cancel_job(self, job_id: str) -> Job:
+        """Stop a replay."""
+        path = f"/background-task/{part(job_id)}/cancel"
+        return wire.job(await asyncio.to_thread(self._client.ask, "POST", path))
+
+    async def watch_job(self, job_id: str) -> AsyncIterator[Job]:
+        """Yield a replay as it gets further, until it has ended."""
+        while True:
+            found = await self.job(job_id)
+            yield found
+            if found.state.final:
+                return
+            await asyncio.sleep(LOOK)
+
+
+def _attempted(found: Mapping[str, Any]) -> Attempted:
+    again = wire.maybe(found.get("nextAttempt"))
+    return Attempted(wire.message(found), wire.state(found), 0, again)
+
+
+def _filter(wanted: Filter) -> list[tuple[str, Any]]:
+    return [
+        ("event_types", ",".join(wanted.event_types) or None),
+        ("channel", wanted.channel),
+        ("tag", wanted.tag),
+        ("before", wire.rfc3339(wanted.before)),
+        ("after", wire.rfc3339(wanted.after)),
+        ("text", wanted.text),
+    ]
+
+
+def _attempts(wanted: Filter) -> list[tuple[str, Any]]:
+    ended = None if wanted.succeeded is None else 0 if wanted.succeeded else 2
+    return [*_filter(wanted), ("status", ended), ("status_code_class", wanted.status_class)]
+
+
+_STATUS = {
+    DeliveryState.SUCCEEDED: 0,
+    DeliveryState.PENDING: 1,
+    DeliveryState.HELD: 1,
+    DeliveryState.EXHAUSTED: 2,
+    DeliveryState.SENDING: 3,
+    DeliveryState.CANCELED: 4,
+}
+
+
+def _status(states: Iterable[DeliveryState]) -> int:
+    found = {_STATUS[each] for each in states}
+    if len(found) != 1:
+        raise NotOffered("several states at once")
+    return found.pop()
