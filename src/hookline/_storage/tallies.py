@@ -1,0 +1,169 @@
+"""Tallies: their rows. Counts are added to what is there: all workers write the same rows."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hookline._domain.tally import BUCKETS, FINE_SECONDS, HOUR, SPANS, Kind, Tally, total
+from hookline._storage.schema import endpoint, tally
+from hookline._storage.sealed import Transaction
+
+ALL = bytes(16)
+MOST_REMEMBERED = 100_000
+BATCH = 2000
+_BUCKETS = tuple(f"b{number}" for number in range(BUCKETS))
+_PLACE = ("kind", "subject", "span", "at")
+_COUNTS = ("succeeded", "failed", "exhausted", *_BUCKETS)
+Place = tuple[Kind, bytes, int]
+
+
+class SqlTallies:
+    """`_ports.Tallies`, in the transactions of a store."""
+
+    def __init__(
+        self, writing: Transaction, reading: Transaction, insert: Callable[[sa.Table], Any]
+    ) -> None:
+        """`insert` gives the dialect's own INSERT."""
+        self._writing = writing
+        self._reading = reading
+        self._insert = insert
+        self._owners: dict[bytes, bytes] = {}  # an endpoint never changes its application
+
+    async def add(self, counted: Mapping[tuple[bytes, int], Tally]) -> None:
+        """Add counts, by endpoint and minute, to those of the endpoint, its application and all."""
+        owners = await self._owners_of({key for key, _ in counted})
+        places: dict[Place, list[Tally]] = defaultdict(list)
+        for (key, at), found in counted.items():
+            subjects = [(Kind.ALL, ALL), (Kind.ENDPOINT, key)]
+            if key in owners:
+                subjects.append((Kind.APPLICATION, owners[key]))
+            for kind, subject in subjects:
+                places[kind, subject, at // SPANS[kind] * SPANS[kind]].append(found)
+        rows = [
+            _row(kind, subject, SPANS[kind], at, total(found))
+            for (kind, subject, at), found in sorted(places.items())
+        ]
+        async with self._writing() as connection:
+            await self._upsert(connection, rows)
+
+    async def _upsert(self, connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+        """Add rows to those that are there. In order: two workers never wait for each other."""
+        insert = self._insert(tally)
+        more = {name: tally.c[name] + insert.excluded[name] for name in _COUNTS}
+        await connection.execute(
+            insert.on_conflict_do_update(index_elements=list(_PLACE), set_=more), rows
+        )
+
+    async def _owners_of(self, keys: set[bytes]) -> Mapping[bytes, bytes]:
+        unknown = keys - self._owners.keys()
+        if unknown:
+            if len(self._owners) >= MOST_REMEMBERED:
+                self._owners.clear()
+                unknown = keys
+            query = sa.select(endpoint.c.id, endpoint.c.app_id).where(endpoint.c.id.in_(unknown))
+            async with self._reading() as connection:
+                for key, app in await connection.execute(query):
+                    self._owners[key] = app
+        return self._owners
+
+    async def read(
+        self, kind: Kind, subject: bytes | None, start: int, end: int
+    ) -> list[tuple[int, Tally]]:
+        """Return what was counted from `start` until before `end` (Unix s), each with its time.
+
+        `subject` is the key of the endpoint or application, None for all. The spans of older rows
+        are hours.
+        """
+        query = (
+            sa.select(tally)
+            .where(
+                tally.c.kind == kind.value,
+                tally.c.subject == (subject or ALL),
+                tally.c.at >= start - HOUR,
+                tally.c.at < end,
+            )
+            .order_by(tally.c.at)
+        )
+        async with self._reading() as connection:
+            rows = await connection.execute(query)
+            return [(row.at, _tally(row)) for row in rows if row.at + row.span > start]
+
+    async def read_each(
+        self, kind: Kind, subjects: Iterable[bytes], start: int, end: int
+    ) -> dict[bytes, list[tuple[int, Tally]]]:
+        """Return the same for several endpoints or applications."""
+        query = (
+            sa.select(tally)
+            .where(
+                tally.c.kind == kind.value,
+                tally.c.subject.in_(list(subjects)),
+                tally.c.at >= start,
+                tally.c.at < end,
+            )
+            .order_by(tally.c.at)
+        )
+        found: dict[bytes, list[tuple[int, Tally]]] = defaultdict(list)
+        async with self._reading() as connection:
+            for row in await connection.execute(query):
+                found[row.subject].append((row.at, _tally(row)))
+        return found
+
+    async def prune(self, now: int, kept_ms: int) -> None:
+        """Make hours of what is older than two days; forget what is older than `kept_ms`.
+
+        0 keeps it for ever.
+
+        A batch at a time, each in its own transaction.
+        """
+        seconds = now // 1000
+        old = (seconds - FINE_SECONDS) // HOUR * HOUR
+        fine = sa.and_(tally.c.span < HOUR, tally.c.at < old)
+        while await self._coarsen(fine):
+            pass
+        if kept_ms:
+            async with self._writing() as connection:
+                gone = tally.c.at < seconds - kept_ms // 1000
+                await connection.execute(tally.delete().where(gone))
+
+    async def _coarsen(self, fine: sa.ColumnElement[bool]) -> bool:
+        """Add one batch of fine rows to the hours they are in; False when there was none."""
+        async with self._writing() as connection:
+            some = sa.select(tally).where(fine).order_by(tally.c.at).limit(BATCH)
+            rows = (await connection.execute(some.with_for_update())).all()
+            if not rows:
+                return False
+            places: dict[Place, list[Tally]] = defaultdict(list)
+            for row in rows:
+                places[Kind(row.kind), row.subject, row.at // HOUR * HOUR].append(_tally(row))
+            await connection.execute(
+                tally.delete().where(*(tally.c[n] == sa.bindparam(f"of_{n}") for n in _PLACE)),
+                [{f"of_{n}": getattr(row, n) for n in _PLACE} for row in rows],
+            )
+            hours = [
+                _row(kind, subject, HOUR, at, total(found))
+                for (kind, subject, at), found in sorted(places.items())
+            ]
+            await self._upsert(connection, hours)
+            return True
+
+
+def _row(kind: Kind, subject: bytes, span: int, at: int, found: Tally) -> dict[str, Any]:
+    counts = dict.fromkeys(_BUCKETS, 0) | dict(zip(_BUCKETS, found.buckets or (), strict=False))
+    return {
+        "kind": kind.value,
+        "subject": subject,
+        "span": span,
+        "at": at,
+        "succeeded": found.succeeded,
+        "failed": found.failed,
+        "exhausted": found.exhausted,
+        **counts,
+    }
+
+
+def _tally(row: Any) -> Tally:
+    buckets = [getattr(row, name) for name in _BUCKETS]
+    return Tally(row.succeeded, row.failed, row.exhausted, buckets if any(buckets) else None)
