@@ -54,8 +54,10 @@ async def test_scopes(serve_each, scopes):
 async def test_another_application_is_not_there(serve):
     """One that is not the key's is answered as one that does not exist."""
     async with serve() as s:
-        store = s.webhooks._engine.store
-        await s.webhooks._on_home(store.applications.create({"name": "a", "uid": "acme"}, 1))
+        store = s.webhooks._runtime.engine.store
+        await s.webhooks._runtime.on_home(
+            store.applications.create({"name": "a", "uid": "acme"}, 1)
+        )
         async with s.client((await s.key("application:acme")).token) as client:
             other = await client.get("/api/v1/app/default/probe")
             none = await client.get("/api/v1/app/nobody/probe")
@@ -118,7 +120,9 @@ async def test_a_key_does_not_outlive_its_expiry(serve, monkeypatch):
                     return later
 
             monkeypatch.setattr(module, "datetime", Later)
-            monkeypatch.setattr(s.webhooks._clock, "now", lambda: round(later.timestamp() * 1000))
+            monkeypatch.setattr(
+                s.webhooks._runtime.clock, "now", lambda: round(later.timestamp() * 1000)
+            )
             assert (await client.get("/api/v1/probe/caller")).status_code == 401
 
 

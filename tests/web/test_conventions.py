@@ -4,7 +4,9 @@ import asyncio
 import json
 import logging
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from hookline import errors
 from hookline._web.errors import Refused
@@ -125,6 +127,20 @@ async def test_trailing_slashes_are_trimmed(serve, path):
     async with serve() as s:
         answer = await s.api.get(path)
     assert answer.status_code in {200, 204}
+
+
+@pytest.mark.parametrize(
+    "path", ["api/v1/health/", "docs/", "docs/start.js", "api/v1/openapi.json"]
+)
+async def test_below_a_prefix(serve, path):
+    """Mounted in another application, whose lifespan it does not hear of."""
+    async with serve() as s, s.client() as client:
+        outer = FastAPI()
+        outer.mount("/hooks", s.app)
+        client._transport = httpx.ASGITransport(outer)
+        assert (await client.get(f"/hooks/{path}")).status_code in {200, 204}
+        wrong = await client.post("/hooks/api/v1/health")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize("path", ["health", "health/ping"])

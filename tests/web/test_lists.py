@@ -13,8 +13,8 @@ def make():
 
     async def make(s, names):
         for at, name in enumerate(names, 1_800_000_000_000):
-            engine = s.webhooks._engine
-            await s.webhooks._on_home(
+            engine = s.webhooks._runtime.engine
+            await s.webhooks._runtime.on_home(
                 engine.store.applications.create({"name": "n", "uid": name}, at)
             )
 

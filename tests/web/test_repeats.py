@@ -70,7 +70,7 @@ async def test_a_repeat_waits_for_the_first(serve_each, gate):
         first = asyncio.create_task(s.api.post(MAKE, content=BODY, headers=KEY))
         await reached.wait()
         second = asyncio.create_task(s.api.post(MAKE, content=BODY, headers=KEY))
-        claims = s.webhooks._engine.store.answers
+        claims = s.webhooks._runtime.engine.store.answers
         looked, claim = asyncio.Event(), claims.claim
         loop = asyncio.get_running_loop()
 
@@ -159,7 +159,7 @@ async def test_an_answer_that_cannot_be_stored_is_given(serve, monkeypatch):
 
     monkeypatch.setattr(repeats, "PATIENCE", 0.0)
     async with serve() as s:
-        monkeypatch.setattr(s.webhooks._engine.store.answers, "keep", away)
+        monkeypatch.setattr(s.webhooks._runtime.engine.store.answers, "keep", away)
         assert (await s.api.post(MAKE, content=BODY, headers=KEY)).status_code == 201
         assert (await s.api.post(MAKE, content=BODY, headers=KEY)).status_code == 409
 

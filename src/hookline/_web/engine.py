@@ -1,7 +1,7 @@
 """The façade from inside: what the server needs of it that no application does."""
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from hookline import ApplicationWebhooks, Webhooks
@@ -19,6 +19,11 @@ MOST_KNOWN = 10_000
 async def on_engine(webhooks: Webhooks, work: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
     """Do something with the engine, on its loop; it is started when nobody did."""
     return await webhooks._ask(lambda engine, _: work(engine))  # noqa: SLF001 - one house
+
+
+def event_names(webhooks: Webhooks) -> Sequence[str]:
+    """Return the event types that code declares."""
+    return webhooks._admission.catalogue.names  # noqa: SLF001 - one house
 
 
 class Tenants:

@@ -18,9 +18,12 @@ from hookline.errors import (
     EndpointDisabled,
     HooklineError,
     IdempotencyConflict,
+    ImportInterrupted,
     InvalidApiKey,
+    InvalidHeader,
     InvalidInput,
     PayloadTooLarge,
+    PlanOutdated,
     StorageError,
 )
 
@@ -124,12 +127,20 @@ def of(error: HooklineError) -> Refused:
         case BlockedDestination():
             log.info("Refused: %s", text)
             return invalid(("body", _place(text)[-1]), "blocked_destination")
+        case InvalidHeader():
+            return invalid(("body", "headers"), text)
         case InvalidInput():
             place, reason = _split(text)
             return invalid(("body", *place), reason)
         case LookupError():
             return not_found(text)
-        case AlreadyExists() | IdempotencyConflict() | EndpointDisabled():
+        case (
+            AlreadyExists()
+            | IdempotencyConflict()
+            | EndpointDisabled()
+            | PlanOutdated()
+            | ImportInterrupted()
+        ):
             return conflict(text)
         case StorageError():
             log.error("Answered 503: %s", text)

@@ -1,8 +1,8 @@
 """The routers put together: the application without its outer layers' settings."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,28 +12,37 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hookline import Webhooks
+from hookline import Cursor, EventType, Webhooks, Window
+from hookline._domain.page import MAX_LIMIT
 from hookline._web import errors, pages
-from hookline._web.answers import Answer, encoded, refusal
+from hookline._web.answers import Answer, refusal
 from hookline._web.api import (
     access,
+    api_keys,
     applications,
     attempts,
+    audit,
+    configuration,
     description,
     endpoints,
     event_types,
+    expunge,
     health,
+    listen,
     messages,
+    operational,
     tasks,
+    tools,
+    usage,
 )
 from hookline._web.api.routes import PREFIX, Router
 from hookline._web.api.table import Table
-from hookline._web.engine import Tenants
+from hookline._web.engine import Tenants, event_names
 from hookline._web.errors import Refused
 from hookline._web.keys import Keys
 from hookline._web.lookout import Lookout
 from hookline._web.shell import Shell
-from hookline.errors import HooklineError
+from hookline.errors import HooklineError, StorageError
 
 AROUND_PAYLOAD = 64 << 10
 """Bytes of a body beside the payload in it."""
@@ -42,9 +51,17 @@ ROUTERS: Sequence[Router] = (
     endpoints.router,
     event_types.router,
     messages.router,
+    listen.router,
     attempts.router,
     tasks.router,
+    tools.router,
     access.router,
+    api_keys.router,
+    configuration.router,
+    audit.router,
+    usage.router,
+    operational.router,
+    expunge.router,
     health.router,
 )
 
@@ -76,6 +93,7 @@ def build(webhooks: Webhooks, routers: Iterable[Router] = ROUTERS) -> FastAPI:
     app.state.webhooks = webhooks
     app.state.keys = Keys(webhooks)
     app.state.tenants = Tenants(webhooks)
+    app.state.listeners = set()
     app.state.lookout = Lookout(webhooks.readiness)
     app.add_middleware(Shell, limit=webhooks.settings.payload_limit + AROUND_PAYLOAD)
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
@@ -85,17 +103,30 @@ def build(webhooks: Webhooks, routers: Iterable[Router] = ROUTERS) -> FastAPI:
     return app
 
 
-def _describe(app: FastAPI, make: Any) -> None:
-    """Serve the description, made when it is asked for first."""
-    made: list[bytes] = []
+def _describe(app: FastAPI, make: Callable[[], dict[str, Any]]) -> None:
+    """Serve the description; what is sent changes with the event types."""
+    app.openapi = cache(make)  # type: ignore[method-assign]
 
-    async def openapi(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
-        if not made:
-            made.append(encoded(make()))
-        return Answer(made[0])
+    async def openapi(request: Request) -> Response:
+        sent = await _webhooks(request.app.state.webhooks)
+        return Answer(request.app.openapi() | {"webhooks": sent})
 
-    app.openapi = make  # type: ignore[method-assign]
     app.add_route(f"{PREFIX}/openapi.json", openapi, include_in_schema=False)
+
+
+async def _webhooks(webhooks: Webhooks) -> dict[str, Any]:
+    """Return what is sent, as anybody may know it: without what has feature flags."""
+    names = event_names(webhooks)
+    found: list[EventType] = []
+    window = Window(MAX_LIMIT)
+    with suppress(StorageError):  # the rest does not depend on it
+        while True:
+            page = await webhooks.event_types.page(window)
+            found += [each for each in page.items if not each.feature_flags]
+            if not page.more or not page.items:
+                break
+            window = Window(MAX_LIMIT, Cursor(page.items[-1].name))
+    return description.webhooks(found, names)
 
 
 async def _refused(request: Request, error: Any) -> Response:  # noqa: ARG001 - Starlette's signature

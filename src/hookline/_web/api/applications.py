@@ -117,9 +117,14 @@ async def get_application(request: Request, app: Reading) -> Answer:
 async def update_application(
     request: Request, _: Admin, app_id: str, body: ApplicationIn
 ) -> Answer:
-    """Make an application what the body says; one with an unknown uid is made."""
+    """Make an application what the body says; one with an unknown uid is made.
+
+    Its uid stays the one it is named by, unless the body has another, or null.
+    """
     applications = facade(request).applications
     extras = fields(body)
+    if not (app_id.startswith(ids.APPLICATION) or "uid" in body.model_fields_set):
+        extras["uid"] = app_id
     try:
         changed = await applications.update(app_id, name=body.name, **extras)
     except ApplicationNotFound:

@@ -27,6 +27,7 @@ from hookline._web.api.models import (
     Empty,
     EndpointMessageOut,
     Listed,
+    MessageAttemptHeadersOut,
     MessageAttemptOut,
     MessageEndpointOut,
     Time,
@@ -40,7 +41,10 @@ paged_messages = Paged(ids.MESSAGE, orderable=False, descending=True)
 paged_endpoints = Paged(ids.ENDPOINT, orderable=False)
 AttemptId = Annotated[str, Path(description="The attempt's id.", max_length=256)]
 Status = Annotated[
-    int | None, Query(ge=0, le=4, description="0 success, 1 pending, 2 fail, 3 sending.")
+    int | None,
+    Query(
+        ge=0, le=4, description="0 success, 1 pending, 2 fail, 3 sending, 4 canceled (`expanded`)."
+    ),
 ]
 StatusClass = Annotated[
     int | None,
@@ -214,6 +218,32 @@ async def get_attempt(
 ) -> Answer:
     """Return an attempt, with its answer, headers and timings."""
     return Answer(shown(await app.attempt(msg_id, attempt_id), key, with_content=True))
+
+
+@router.get(
+    "/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/headers",
+    operation_id="v1.message-attempt.get-headers",
+    response_model=MessageAttemptHeadersOut,
+    responses=errors_of(404),
+)
+async def get_attempt_headers(app: Reading, msg_id: MessageId, attempt_id: AttemptId) -> Answer:
+    """Return the headers of an attempt: those of the answer, and of the request what is known."""
+    attempt = (found := await app.attempt(msg_id, attempt_id)).attempt
+    sent = {
+        "Content-Type": "application/json",
+        "webhook-id": attempt.message_id,
+        "webhook-timestamp": str(int(attempt.started_at.timestamp())),
+        "X-Webhook-Attempt": str(attempt.number),
+    }
+    if found.message is not None:
+        sent["X-Webhook-Event"] = found.message.event_type
+    return Answer(
+        MessageAttemptHeadersOut(
+            sent_headers=sent,
+            sensitive=["webhook-signature"],
+            response_headers=[list(pair) for pair in attempt.response_headers],
+        )
+    )
 
 
 @router.delete(

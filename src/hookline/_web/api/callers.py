@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Path, Request
 
 from hookline import ApiKey, ApplicationWebhooks, Webhooks
+from hookline._domain.audit import Actor, acting
 from hookline._web import errors
 from hookline._web.engine import Tenants
 
@@ -29,6 +30,7 @@ async def caller(request: Request) -> ApiKey:
     keys = cast("Keys", request.app.state.keys)
     key = await keys.authenticate(header[len(CHALLENGE) :].strip())
     request.scope["hookline_key"] = key
+    acting.set(Actor("api_key", key.id, key.name))
     return key
 
 

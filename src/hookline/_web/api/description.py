@@ -1,13 +1,16 @@
-"""The API's own description: OpenAPI 3.1."""
+"""The API's own description: OpenAPI 3.1, with what it sends itself among it (`webhooks`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 import hookline
+from hookline import EventType
+from hookline._web.api.examples import PARAMETERS, example_of
 from hookline._web.api.models import HTTPValidationError
+from hookline._web.api.routes import errors_of
 from hookline._web.errors import VALUE_ERROR
 
 SUMMARY = "Outbound webhooks: stored, signed, delivered for certain."
@@ -23,6 +26,8 @@ The official Svix clients work with this API unchanged.
 
 **Repeats**: a `POST` with an `Idempotency-Key` that is sent again within 24 hours is done once, and
 answered as it was the first time. With another body the key is refused: 409.
+
+**Webhooks**: what is sent to endpoints is described below `webhooks`, one for each event type.
 """
 SCHEME = "HTTPBearer"
 INVALID = {
@@ -40,6 +45,24 @@ INVALID = {
 }
 
 
+_SCHEMAS = "#/components/schemas/"
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Sent again with the same key within 24 hours, the request is done once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[ -~]+$"},
+}
+_SIGNED = {
+    "webhook-id": "The message's id, the same in every attempt: what is seen twice is dropped.",
+    "webhook-timestamp": "Unix seconds of this attempt.",
+    "webhook-signature": "Standard Webhooks signatures, separated by spaces.",
+    "X-Webhook-Signature": "`sha256=` and the HMAC-SHA256 of the body, in hex.",
+    "X-Webhook-Event": "The event type.",
+    "X-Webhook-Attempt": "1 for the first attempt.",
+}
+
+
 def describe(routes: Sequence[APIRoute], server_url: str) -> dict[str, Any]:
     """Return the description of the routes."""
     document = get_openapi(
@@ -50,20 +73,123 @@ def describe(routes: Sequence[APIRoute], server_url: str) -> dict[str, Any]:
         routes=routes,
         servers=[{"url": server_url or "/"}],
     )
-    _say_what_is_wrong(document)
+    # FastAPI has a model of the same name, which is not what we answer.
+    own = HTTPValidationError.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    document["components"]["schemas"] |= {**own.pop("$defs"), own["title"]: own}
     document["components"]["securitySchemes"] = {
         SCHEME: {"type": "http", "scheme": "bearer", "description": "An API key, `hk_…`."}
     }
     document["security"] = [{SCHEME: []}]
+    for item in document["paths"].values():
+        for method, operation in item.items():
+            _complete(method, operation)
     return document
 
 
-def _say_what_is_wrong(document: dict[str, Any]) -> None:
-    """Describe 422 as it is answered here: FastAPI describes its own."""
-    schemas = document["components"]["schemas"]
-    made = HTTPValidationError.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= {"HTTPValidationError": made, **made.pop("$defs")}
-    for item in document["paths"].values():
-        for operation in item.values():
-            if "422" in operation["responses"]:
-                operation["responses"]["422"] = INVALID
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    """Add what any operation of its kind may take and answer, and examples of all of it."""
+    body = operation.get("requestBody", {})
+    if operation.get("security") != []:
+        _with_key(method, operation, body=bool(body))
+    for answer in operation["responses"].values():
+        if answer["description"] == "Successful Response":
+            answer["description"] = "Done"
+    for described in (body, *operation["responses"].values()):
+        for content in described.get("content", {}).values():
+            _exemplify(content)
+
+
+def _with_key(method: str, operation: dict[str, Any], *, body: bool) -> None:
+    """Complete an operation that is asked with a key."""
+    parameters, answers = operation.setdefault("parameters", []), operation["responses"]
+    if method == "post":
+        parameters.append(_KEY)
+    for status, answer in errors_of(*_statuses(method, parameters)).items():
+        answers[str(status)] = _answer(answer)
+    if body or any(parameter["in"] != "header" for parameter in parameters):
+        answers["422"] = INVALID
+    for parameter in parameters:
+        if parameter["in"] == "path" and parameter["name"] in PARAMETERS:
+            parameter["example"] = PARAMETERS[parameter["name"]]
+
+
+def _statuses(method: str, parameters: Sequence[Any]) -> Iterable[int]:
+    yield 503
+    if method == "post" or any(parameter["in"] == "query" for parameter in parameters):
+        yield 400
+    if method == "post":
+        yield 409
+    if method in ("post", "put", "patch"):
+        yield from (408, 413)
+
+
+def _answer(answer: dict[str, Any]) -> dict[str, Any]:
+    reference = {"$ref": _SCHEMAS + answer["model"].__name__}
+    content = {**answer["content"]["application/json"], "schema": reference}
+    return {
+        "description": answer["description"],
+        "content": {"application/json": content},
+    }
+
+
+def _exemplify(content: dict[str, Any]) -> None:
+    schema = content.get("schema", {})
+    named = [schema, *schema.get("anyOf", ())]  # a body that may be left out
+    for each in named:
+        found = example_of(each.get("$ref", "").removeprefix(_SCHEMAS))
+        if found is not None and "example" not in content:
+            content["example"] = found
+
+
+# what is sent -------------------------------------------------------------------------------------
+
+
+def webhooks(event_types: Iterable[EventType], names: Iterable[str]) -> dict[str, Any]:
+    """Return the descriptions of webhooks: of stored event types, and of those in code alone."""
+    found = {name: _webhook(name, "", None) for name in names}
+    for each in event_types:
+        schema = latest(each)
+        found[each.name] = _webhook(each.name, each.description, schema)
+        if each.deprecated:
+            found[each.name]["post"]["deprecated"] = True
+    return dict(sorted(found.items()))
+
+
+def latest(event_type: EventType) -> Any:
+    """Return the schema of an event type's newest version; None when it has none."""
+    schemas = event_type.schemas or {}
+    return schemas[max(schemas, key=_version)] if schemas else None
+
+
+def _version(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdecimal() and name.isascii() else (0, name)
+
+
+def _webhook(name: str, text: str, schema: Any) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"type": "object"}}
+    if isinstance(schema, dict):
+        # With an id of its own, references in it lead into itself.
+        content["schema"] = {"$id": f"urn:hookline:event-type:{name}", **schema}
+    parameters = [
+        {
+            "name": header,
+            "in": "header",
+            "required": header != "X-Webhook-Signature",
+            "description": what,
+            "schema": {"type": "string"},
+        }
+        for header, what in _SIGNED.items()
+    ]
+    operation = {
+        "operationId": f"webhook.{name}",
+        "summary": name,
+        "description": text or f"Sent to endpoints that want {name}.",
+        "tags": ["Webhooks"],
+        "security": [],
+        "parameters": parameters,
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "responses": {
+            "2XX": {"description": "Received. Anything else is a failure, and sent again."}
+        },
+    }
+    return {"post": operation}

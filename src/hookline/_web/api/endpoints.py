@@ -13,6 +13,7 @@ from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer, encoded
 from hookline._web.api.applications import whole
 from hookline._web.api.callers import Caller, Producing, Reading, Writing, facade
+from hookline._web.api.description import latest
 from hookline._web.api.lists import Paged, listed
 from hookline._web.api.messages import shown_message
 from hookline._web.api.models import (
@@ -84,6 +85,8 @@ def shown(endpoint: Endpoint) -> EndpointOut:
         ordered=endpoint.ordered or None,
         signatures=list(endpoint.signatures) if endpoint.signatures else None,
         http2=endpoint.http2 or None,
+        filter=endpoint.filter,
+        transform=endpoint.transform,
         allowed_networks=list(endpoint.allowed_networks) or None,
         handshake=endpoint.handshake,
     )
@@ -165,7 +168,12 @@ async def get_endpoint(app: Reading, endpoint_id: EndpointId) -> Answer:
 async def update_endpoint(
     request: Request, app: Writing, key: Caller, endpoint_id: EndpointId, body: EndpointUpdate
 ) -> Answer:
-    """Make an endpoint what the body says; one with an unknown uid is made."""
+    """Make an endpoint what the body says; one with an unknown uid is made.
+
+    Its uid stays the one it is named by, unless the body has another, or null.
+    """
+    if not (endpoint_id.startswith(ids.ENDPOINT) or "uid" in body.model_fields_set):
+        body.uid = endpoint_id
     try:
         found = await app.endpoint(endpoint_id)
     except EndpointNotFound:
@@ -261,7 +269,7 @@ async def patch_headers(
 )
 async def get_secret(app: Writing, endpoint_id: EndpointId) -> Answer:
     """Return the signing secret of an endpoint. A key that only reads does not get it."""
-    secret = (await app.endpoint(endpoint_id)).secret
+    secret = await app.show_secret(endpoint_id)
     if secret is None:
         raise errors.not_found("this endpoint has no secret: what is sent to it is not signed")
     return Answer(EndpointSecretOut(key=secret), headers=NO_STORE)
@@ -376,16 +384,12 @@ async def send_example(
         payload: Any = {"success": True}
     else:
         found = await facade(request).event_types.get(body.event_type)
-        schemas = dict(found.schemas or {})
-        if not schemas:
+        schema = latest(found)
+        if schema is None:
             raise errors.invalid(
                 ("body", "eventType"), f"{body.event_type} has no schema to make an example of"
             )
-        payload = example(schemas[max(schemas, key=_version)], body.example_index)
+        payload = example(schema, body.example_index)
         payload = payload if isinstance(payload, dict) else {}
     receipt = await app.send_to(endpoint_id, body.event_type, encoded(payload))
     return Answer(shown_message(await app.message(receipt.message_id)))
-
-
-def _version(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdigit() else (0, name)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request, Response
 
 from hookline import EventType, Window
+from hookline._domain import ids
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Admin, Caller, facade
 from hookline._web.api.lists import Paged, listed
@@ -17,8 +18,9 @@ from hookline._web.api.models import (
     Listed,
     given,
 )
+from hookline._web.api.repeats import resource
 from hookline._web.api.routes import Router, errors_of
-from hookline.errors import EventTypeNotFound
+from hookline.errors import AlreadyExists, EventTypeNotFound
 
 router = Router("Event types")
 paged = Paged(None)
@@ -81,8 +83,26 @@ async def list_event_types(
 )
 async def create_event_type(request: Request, _: Admin, body: EventTypeIn) -> Answer:
     """Make an event type; one that was archived comes back."""
-    values = _values(dict(body))
-    return Answer(shown(await facade(request).event_types.create(body.name, **values)), 201)
+    event_types, values = facade(request).event_types, _values(dict(body))
+    try:
+        made = await event_types.create(body.name, **values)
+    except AlreadyExists:
+        made = await event_types.get(body.name)
+        if not _made_by(request, made, values):
+            raise
+    return Answer(shown(made), 201)
+
+
+def _made_by(request: Request, found: EventType, values: Mapping[str, Any]) -> bool:
+    """Tell whether an earlier try of this request made it, which was never answered."""
+    own = resource(request)
+    if own is None or found.created_at.timestamp() * 1000 < ids.milliseconds(own):
+        return False
+    return all(_plain(getattr(found, name)) == _plain(value) for name, value in values.items())
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | list) else value
 
 
 @router.get(

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from hookline._domain.readiness import Readiness
 from hookline._web.answers import NO_STORE, Answer
 from hookline._web.api.models import ReadyOut
-from hookline._web.api.routes import Router
+from hookline._web.api.routes import Router, answers
 
 router = Router("Health")
 _READY: dict[str, Any] = Readiness().document
@@ -33,14 +33,9 @@ async def ping() -> Response:
     "/health/ready",
     operation_id="v1.health.ready",
     openapi_extra=OPEN,
-    response_model=ReadyOut,
     responses={
-        200: {"content": {"application/json": {"example": _READY}}},
-        503: {
-            "description": "Not ready; which part is not, and why",
-            "model": ReadyOut,
-            "content": {"application/json": {"example": _NOT_READY}},
-        },
+        **answers(200, ReadyOut, _READY, "Ready"),
+        **answers(503, ReadyOut, _NOT_READY, "Not ready: which part is not, and why"),
     },
 )
 @router.head("/health/ready", include_in_schema=False)

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Depends, Path, Query, Request, Response
@@ -18,6 +18,9 @@ from hookline._web.api.callers import Caller, Producing, Reading, facade, tenant
 from hookline._web.api.lists import EventTypes, Paged, listed
 from hookline._web.api.models import (
     ApplicationIn,
+    BulkExpungeContentsIn,
+    BulkExpungeContentsOut,
+    CanceledOut,
     Listed,
     MessageIn,
     MessageOut,
@@ -29,7 +32,7 @@ from hookline._web.api.models import (
 from hookline._web.api.payload import payload_of
 from hookline._web.api.repeats import by_itself, message_key
 from hookline._web.api.routes import Router, errors_of
-from hookline.errors import ApplicationNotFound, IdempotencyConflict
+from hookline.errors import ApplicationNotFound, IdempotencyConflict, MessageNotFound
 
 router = Router("Messages")
 paged = Paged(ids.MESSAGE, orderable=False, descending=True)
@@ -228,6 +231,24 @@ async def precheck(app: Reading, body: MessagePrecheckIn) -> Answer:
     return Answer(MessagePrecheckOut(active=active))
 
 
+@router.post(
+    "/app/{app_id}/msg/bulk-expunge",
+    operation_id="v1.message.bulk-expunge-content",
+    response_model=BulkExpungeContentsOut,
+    responses=errors_of(404),
+)
+async def bulk_expunge(app: Producing, body: BulkExpungeContentsIn) -> Answer:
+    """Erase what messages said, 500 at most, and what was answered to them."""
+    results: dict[str, Literal["expunged", "not-found"]] = {}
+    for name in body.ids:
+        try:
+            await app.erase(name)
+            results[name] = "expunged"
+        except MessageNotFound:
+            results[name] = "not-found"
+    return Answer(BulkExpungeContentsOut(results=results))
+
+
 @router.get(
     "/app/{app_id}/msg/{msg_id}",
     operation_id="v1.message.get",
@@ -237,6 +258,17 @@ async def precheck(app: Reading, body: MessagePrecheckIn) -> Answer:
 async def get_message(app: Reading, msg_id: MessageId, with_content: WithContent = True) -> Answer:
     """Return a message by its id or event id."""
     return Answer(shown_message(await app.message(msg_id), with_content=with_content))
+
+
+@router.post(
+    "/app/{app_id}/msg/{msg_id}/cancel",
+    operation_id="v1.message.cancel",
+    response_model=CanceledOut,
+    responses=errors_of(404),
+)
+async def cancel_message(app: Producing, msg_id: MessageId) -> Answer:
+    """Stop what has not been sent of a message. Requests in flight are not called back."""
+    return Answer(CanceledOut(canceled=await app.cancel(msg_id)))
 
 
 @router.delete(

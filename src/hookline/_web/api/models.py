@@ -6,14 +6,24 @@ Requests ignore what they do not know, as those clients expect; what we add beyo
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
 NAME = r"^[a-zA-Z0-9\-_.]+$"
 SUBSCRIPTION = r"^(\*|[a-zA-Z0-9\-_.]+(\.\*)?)$"
+FIRST_YEAR, LAST_YEAR = 2, 9998
+"""Those of which every zone's times are times in UTC as well."""
 SECRET = r"^(whsec_|whsk_)?[a-zA-Z0-9+/=]{32,100}$"
 
 
@@ -24,7 +34,11 @@ def rfc3339(moment: datetime) -> str:
 
 def _in_utc(moment: datetime) -> datetime:
     # One client sends times without a zone when it is given such: they are taken as UTC.
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"expected a time in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return moment.astimezone(UTC)
 
 
 def _unique(names: list[str] | None) -> list[str] | None:
@@ -37,7 +51,18 @@ def _none_if_empty(names: list[str] | None) -> list[str] | None:
     return names or None
 
 
-Time = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(rfc3339)]
+def _no_defaults(schema: dict[str, Any]) -> None:
+    """Say of a patch only what its fields may be: what is not named stays."""
+    for field in schema.get("properties", {}).values():
+        field.pop("default", None)
+
+
+Time = Annotated[
+    datetime,
+    AfterValidator(_in_utc),
+    PlainSerializer(rfc3339),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 Uid = Annotated[str, Field(min_length=1, max_length=256, pattern=NAME)]
 Name = Annotated[str, Field(max_length=256, pattern=NAME)]
 Subscription = Annotated[str, Field(max_length=256, pattern=SUBSCRIPTION)]
@@ -47,6 +72,7 @@ RateOrNone = Annotated[
     int | None, Field(ge=0, le=65_535), AfterValidator(lambda rate: rate or None)
 ]
 Metadata = dict[str, str]
+Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 Names = Annotated[
     list[Subscription] | None, AfterValidator(_unique), AfterValidator(_none_if_empty)
 ]
@@ -73,6 +99,12 @@ class Wire(BaseModel):
         extra="ignore",
         serialize_by_alias=True,
     )
+
+
+class Patch(Wire):
+    """What changes of something; what is not named stays."""
+
+    model_config = ConfigDict(json_schema_extra=_no_defaults)
 
 
 class Listed(Wire, Generic[T]):
@@ -130,7 +162,7 @@ class ApplicationIn(Wire):
     metadata: Metadata = {}
 
 
-class ApplicationPatch(Wire):
+class ApplicationPatch(Patch):
     """What changes of an application; what is not named stays."""
 
     name: Annotated[str, Field(min_length=1, max_length=256)] = ""
@@ -163,7 +195,7 @@ class EventTypeFields(Wire):
     description: Annotated[str, Field(max_length=4096)]
     archived: bool = False
     deprecated: bool = False
-    schemas: dict[str, Any] | None = None
+    schemas: dict[str, dict[str, Any]] | None = None
     group_name: Name | None = None
     feature_flags: Annotated[list[Name] | None, AfterValidator(_unique)] = None
     feature_flag: Name | None = None
@@ -175,13 +207,13 @@ class EventTypeIn(EventTypeFields):
     name: Annotated[str, Field(min_length=1, max_length=256, pattern=NAME)]
 
 
-class EventTypePatch(Wire):
+class EventTypePatch(Patch):
     """What changes of an event type; what is not named stays."""
 
     description: Annotated[str, Field(max_length=4096)] = ""
     archived: bool = False
     deprecated: bool = False
-    schemas: dict[str, Any] | None = None
+    schemas: dict[str, dict[str, Any]] | None = None
     group_name: Name | None = None
     feature_flags: Annotated[list[Name] | None, AfterValidator(_unique)] = None
     feature_flag: Name | None = None
@@ -194,7 +226,7 @@ class EventTypeOut(Wire):
     description: str
     archived: bool
     deprecated: bool
-    schemas: dict[str, Any] | None = None
+    schemas: dict[str, dict[str, Any]] | None = None
     group_name: str | None = None
     feature_flags: list[str] | None = None
     feature_flag: str | None = None
@@ -227,6 +259,12 @@ class EndpointExtras(Wire):
     client_key: Annotated[str | None, Field(description="PEM, never shown again.")] = None
     oauth2: Annotated[
         dict[str, Any] | None, Field(description="Client credentials, never shown again.")
+    ] = None
+    filter: Annotated[
+        str | None, Field(description="JMESPath over the body: only events it is true for.")
+    ] = None
+    transform: Annotated[
+        str | None, Field(description="JMESPath whose result is sent instead of the body.")
     ] = None
     allowed_networks: list[str] | None = None
     proxy: str | None = None
@@ -261,7 +299,7 @@ class EndpointUpdate(EndpointFields):
     """What an endpoint is from now on."""
 
 
-class EndpointPatch(EndpointExtras):
+class EndpointPatch(EndpointExtras, Patch):
     """What changes of an endpoint; what is not named stays."""
 
     url: Annotated[str, Field(min_length=1, max_length=65_536)] = ""
@@ -308,6 +346,8 @@ class EndpointOut(Wire):
     ordered: bool | None = None
     signatures: list[str] | None = None
     http2: bool | None = None
+    filter: str | None = None
+    transform: str | None = None
     allowed_networks: list[str] | None = None
     handshake: str | None = None
 
@@ -327,6 +367,12 @@ class EndpointHealthOut(Wire):
     last_attempt: Time | None = None
     last_status: int | None = None
     last_failure: str | None = None
+
+
+class CanceledOut(Wire):
+    """How many deliveries were stopped."""
+
+    canceled: int
 
 
 class ReleasedOut(Wire):
@@ -375,7 +421,7 @@ class EndpointStats(Wire):
     pending: int
     sending: int
     fail: int
-    canceled: int = 0
+    canceled: int
 
 
 class RecoverIn(Wire):
@@ -399,25 +445,46 @@ class BulkReplayIn(ReplayIn):
     status: Annotated[
         int | None, Field(ge=0, le=3, description="0 success, 1 pending, 2 fail; fail by default.")
     ] = None
-    channel: str | None = None
-    tag: str | None = None
-    status_code_class: int | None = None
+    channel: Annotated[Channel | None, Field(description="Sent to this channel only.")] = None
+    tag: Annotated[Channel | None, Field(description="With this tag only.")] = None
+    status_code_class: Annotated[
+        Literal[0, 100, 200, 300, 400, 500] | None,
+        Field(description="Last answered so: 500 for 500 to 599, 0 for no answer."),
+    ] = None
 
 
 class AppReplayIn(BulkReplayIn):
     """What to send again, over all enabled endpoints of an application."""
 
+    since: Annotated[Time | None, Field(description="Needed, unless it is one message.")] = None  # type: ignore[assignment]  # of one message, none
     missing: Annotated[bool, Field(description="Also what endpoints want today and never got.")] = (
         False
     )
+    endpoint_id: Annotated[str | None, Field(description="At this endpoint only.")] = None
+    message_id: Annotated[str | None, Field(description="This message only.")] = None
+    states: Annotated[
+        list[str] | None,
+        Field(description="`exhausted`, `held`, `pending`, `succeeded`: in place of `status`."),
+    ] = None
+
+
+TaskKind = Literal[
+    "endpoint.recover",
+    "endpoint.replay",
+    "endpoint.bulk-replay",
+    "application.purge_content",
+]
 
 
 class BackgroundTaskOut(Wire):
     """A task that goes on in the background. `data` says how far it got."""
 
     id: str
-    status: Annotated[str, Field(description="`running`, `finished`, `failed` or `canceled`.")]
-    task: str
+    status: Annotated[
+        Literal["running", "finished", "failed"],
+        Field(description="`failed` also when it was canceled; `data.state` says."),
+    ]
+    task: TaskKind
     updated_at: Time
     data: dict[str, Any] = {}
 
@@ -453,6 +520,33 @@ class MessageIn(Wire):
     deliver_at: Time | None = None
     ordering_key: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     transformations_params: dict[str, Any] | None = None
+    payload_retention_period: Annotated[
+        int | None,
+        Field(description="Taken and left alone: `retention_payloads` holds for all messages."),
+    ] = None
+
+
+class BulkExpungeContentsIn(Wire):
+    """Messages by id or event id."""
+
+    ids: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=500)] = []
+
+
+class BulkExpungeContentsOut(Wire):
+    """What became of each."""
+
+    results: dict[str, Literal["expunged", "not-found"]]
+
+
+class MessageAttemptHeadersOut(Wire):
+    """The headers of an attempt. Those of the endpoint, and signatures, are not kept: only names.
+
+    `sent_headers` are those that follow from the attempt itself.
+    """
+
+    sent_headers: dict[str, str]
+    sensitive: list[str]
+    response_headers: list[Pair]
 
 
 class MessagePrecheckIn(Wire):
@@ -473,7 +567,7 @@ class MessageOut(Wire):
 
     id: str
     event_type: str
-    payload: Any
+    payload: dict[str, Any]
     event_id: str | None = None
     channels: list[str] | None = None
     tags: list[str] | None = None
@@ -514,7 +608,7 @@ class MessageAttemptOut(Wire):
     msg: MessageOut | None = None
     number: Annotated[int | None, Field(description="1 for the first attempt.")] = None
     failure: Annotated[str | None, Field(description="Why there was no answer.")] = None
-    response_headers: list[tuple[str, str]] | None = None
+    response_headers: list[Pair] | None = None
     timings: Annotated[
         dict[str, int] | None,
         Field(description="Microseconds: dns, connect, tls, first byte, total."),
@@ -543,6 +637,131 @@ class AppPortalAccessOut(Wire):
 
     url: str
     token: str
+
+
+# API keys
+
+
+class ApiKeyIn(Wire):
+    """A new key: `admin`, `read`, or `application:<id or uid>` once or several times."""
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    scopes: list[str]
+    expires_at: Time | None = None
+
+
+class ApiKeyOut(Wire):
+    """A key, without its token."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: Time
+    expires_at: Time | None = None
+    last_used_at: Time | None = None
+    revoked_at: Time | None = None
+
+
+class ApiKeyMadeOut(ApiKeyOut):
+    """A key that was just made, with its token, this once."""
+
+    token: str
+
+
+# operational webhooks
+
+
+class OperationalEndpointUpdate(Wire):
+    """What an operational endpoint is; without event types it is told of everything."""
+
+    url: Annotated[str, Field(min_length=1, max_length=65_536)]
+    description: Annotated[str, Field(max_length=1024)] = ""
+    uid: Uid | None = None
+    throttle_rate: Annotated[
+        Rate | None, Field(validation_alias=AliasChoices("throttleRate", "rateLimit"))
+    ] = None
+    disabled: bool = False
+    event_types: Annotated[
+        Names, Field(validation_alias=AliasChoices("eventTypes", "filterTypes"))
+    ] = None
+    metadata: Metadata = {}
+
+
+class OperationalEndpointIn(OperationalEndpointUpdate):
+    """A new operational endpoint."""
+
+    secret: Annotated[str, Field(pattern=SECRET)] | None = None
+    headers: dict[str, str] | None = None
+
+
+# usage
+
+
+class UsageDayOut(Wire):
+    """One application on one day (UTC): messages published, attempts to deliver made."""
+
+    app_id: str
+    day: str
+    messages: int
+    attempts: int
+
+
+class UsageOut(Wire):
+    """Days, the oldest first."""
+
+    data: list[UsageDayOut]
+
+
+# tools
+
+
+class CheckUrlIn(Wire):
+    """Where somebody wants webhooks to go."""
+
+    url: Annotated[str, Field(min_length=1, max_length=65_536)]
+
+
+class CheckUrlOut(Wire):
+    """Whether they may go there. The reason, the remedy and addresses are the operator's."""
+
+    url: Annotated[str, Field(description="As it is stored and called.")]
+    allowed: bool
+    verdict: Annotated[
+        str | None,
+        Field(
+            description="`blocked_address`, `blocked_name` or `blocked_scheme`; for customers "
+            "`blocked_destination`."
+        ),
+    ] = None
+    reason: str | None = None
+    remedy: str | None = None
+    resolved: Annotated[bool | None, Field(description="False: it leads nowhere now.")] = None
+    addresses: list[str] | None = None
+
+
+class DebugSignatureIn(Wire):
+    """A webhook as it arrived, and the secrets that ought to fit."""
+
+    body: Annotated[str, Field(description="The body as it arrived, before anything parsed it.")]
+    headers: Annotated[dict[str, str], Field(description="Those of the signature at least.")]
+    secrets: Annotated[list[str], Field(min_length=1, max_length=10)]
+    original: Annotated[
+        str | None, Field(description="The body as it was sent: the first difference is named.")
+    ] = None
+    tolerance: Annotated[float | None, Field(ge=0, le=1e9, description="Seconds.")] = None
+    any_age: bool = False
+    at: Annotated[Time | None, Field(description="Judge the age as of then.")] = None
+
+
+class DebugSignatureOut(Wire):
+    """Why it does not fit; none of it holds a secret or a signature."""
+
+    valid: bool
+    cause: str
+    sentence: str
+    remedy: str
+    scheme: str | None = None
+    secret: Annotated[int | None, Field(description="Which secret fits, 1 for the first.")] = None
 
 
 def given(model: BaseModel) -> Mapping[str, Any]:

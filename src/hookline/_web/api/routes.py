@@ -23,6 +23,11 @@ _MEANS: Mapping[int, tuple[str, str, str]] = {
     403: ("The key does not allow it", errors.FORBIDDEN, "this key does not allow that"),
     404: ("There is none, or none of this key's", errors.NOT_FOUND, "no application 'acme'"),
     409: ("Not as things stand", errors.CONFLICT, "uid: there is an application 'acme' already"),
+    408: (
+        "The body did not arrive in time",
+        errors.GENERIC,
+        "body: did not arrive within 30 s",
+    ),
     413: ("The body is too large", errors.TOO_LARGE, "body: larger than 1,114,112 bytes"),
     503: ("The database cannot answer now", errors.SERVER, "the database cannot answer now"),
 }
@@ -44,6 +49,14 @@ def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return found
 
 
+def answers(
+    status: int, model: type, example: Any, description: str = "Done"
+) -> dict[int | str, dict[str, Any]]:
+    """Return `responses=` for what an operation answers when all is well, with an example."""
+    content = {"application/json": {"example": example}}
+    return {status: {"description": description, "model": model, "content": content}}
+
+
 class _ApiRequest(Request):
     async def read(self) -> None:
         """Parse the body. Here, because FastAPI makes its own answer of what is raised later."""
@@ -61,6 +74,7 @@ class ApiRoute(APIRoute):
         remembers = repeats.remembers(self.endpoint, self.methods or ())
 
         async def handler(request: Request) -> Response:
+            _refuse_nul(request.scope)
             own = _ApiRequest(request.scope, request.receive)
             if self.body_field is not None:
                 _declare_json(request.scope)
@@ -68,6 +82,14 @@ class ApiRoute(APIRoute):
             return await (repeats.once(own, handle) if remembers else handle(own))
 
         return handler
+
+
+def _refuse_nul(scope: Any) -> None:
+    """Refuse what PostgreSQL cannot even be asked for. In bodies, the façade does."""
+    if "\0" in scope["path"]:
+        raise errors.not_found("there is nothing whose name has a NUL character in it")
+    if b"%00" in scope["query_string"]:
+        raise errors.invalid(("query",), "has a NUL character (%00) in it")
 
 
 def _declare_json(scope: Any) -> None:

@@ -5,13 +5,15 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 
-from hookline import ApplicationWebhooks, DeliveryState, Job, JobState, Window
+from hookline import ApplicationWebhooks, DeliveryState, Job, JobState, Page, Window
 from hookline._domain import ids
+from hookline._domain.replay import EVERYTHING, Selection
+from hookline._domain.replay import PURGE as ERASE
 from hookline._web import errors
 from hookline._web.answers import Answer
-from hookline._web.api.callers import Caller, Reader, Writing, facade
+from hookline._web.api.callers import Caller, Reader, Reading, Writing, facade
 from hookline._web.api.endpoints import EndpointId
-from hookline._web.api.lists import Paged, listed
+from hookline._web.api.lists import Limit, Paged, listed
 from hookline._web.api.messages import STATES
 from hookline._web.api.models import (
     AppReplayIn,
@@ -21,31 +23,30 @@ from hookline._web.api.models import (
     RecoverIn,
     RecoverOut,
     ReplayIn,
+    TaskKind,
+    rfc3339,
 )
 from hookline._web.api.routes import Router, errors_of
 
 router = Router("Background tasks")
 paged = Paged(ids.JOB)
-RECOVER, REPLAY = "endpoint.recover", "endpoint.replay"
+PURGE: TaskKind = "application.purge_content"
 TaskId = Annotated[str, Path(description="The task's id.", max_length=256)]
 ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": BackgroundTaskOut}
-BY_WAY_OF_EVENTS = ("channel", "tag", "status_code_class")
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands."""
+    """Where a task stands, in the words that the clients know: a canceled one has failed."""
 
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
-    CANCELED = "canceled"
 
 
 _STATES = {
     TaskStatus.RUNNING: (JobState.QUEUED, JobState.RUNNING),
     TaskStatus.FINISHED: (JobState.FINISHED,),
-    TaskStatus.FAILED: (JobState.FAILED,),
-    TaskStatus.CANCELED: (JobState.CANCELED,),
+    TaskStatus.FAILED: (JobState.FAILED, JobState.CANCELED),
 }
 
 
@@ -53,12 +54,21 @@ def shown(job: Job) -> BackgroundTaskOut:
     """Return a replay as it is answered. A dry run has no id, and is finished."""
     status = next(status for status, states in _STATES.items() if job.state in states)
     selection = job.selection
+    if job.task == ERASE:
+        return BackgroundTaskOut(
+            id=job.id or "",
+            status=status.value,
+            task=PURGE,
+            updated_at=job.updated_at,
+            data={"messagesPurged": job.done, "reason": job.reason},
+        )
     return BackgroundTaskOut(
         id=job.id or "",
         status=status.value,
-        task=REPLAY if selection.missing or selection.endpoint is None else RECOVER,
+        task=_task(selection),
         updated_at=job.updated_at,
         data={
+            "state": job.state.value,
             "selection": str(selection),
             "endpointId": selection.endpoint,
             "total": job.total,
@@ -66,8 +76,28 @@ def shown(job: Job) -> BackgroundTaskOut:
             "done": job.done,
             "rate": job.rate,
             "reason": job.reason,
+            "since": None if selection.since is None else rfc3339(selection.since),
+            "until": None if selection.until is None else rfc3339(selection.until),
+            "messageId": selection.message,
+            "states": [state.value for state in selection.states],
+            "eventTypes": list(selection.event_types),
+            "missing": selection.missing,
+            "channel": selection.channel,
+            "tag": selection.tag,
+            "statusCodeClass": selection.status_class,
+            "createdAt": rfc3339(job.created_at),
         },
     )
+
+
+def _task(selection: Selection) -> TaskKind:
+    """Return the task by the name that the clients know it by."""
+    if selection.missing:
+        return "endpoint.replay"
+    if selection.endpoint is None or selection.message is not None:
+        return "endpoint.bulk-replay"
+    default = Selection(selection.since, selection.until, selection.endpoint)
+    return "endpoint.recover" if selection == default else "endpoint.bulk-replay"
 
 
 @router.post(
@@ -121,30 +151,47 @@ async def bulk_replay(app: Writing, endpoint_id: EndpointId, body: BulkReplayIn)
     **ACCEPTED,
 )
 async def replay_application(app: Writing, body: AppReplayIn) -> Answer:
-    """Send again to all enabled endpoints of an application."""
-    return Answer(shown(await _bulk(app, body, missing=body.missing)), 202)
+    """Send again to all enabled endpoints of an application, or what is told more narrowly."""
+    return Answer(shown(await _bulk(app, body, body.endpoint_id)), 202)
+
+
+@router.get(
+    "/app/{app_id}/background-task",
+    operation_id="v1.application.background-task.list",
+    response_model=Listed[BackgroundTaskOut],
+    responses=errors_of(400, 404),
+)
+async def list_application_tasks(
+    app: Reading,
+    limit: Limit = 50,
+    iterator: Annotated[str | None, Query(description="Older than this task.")] = None,
+) -> Answer:
+    """List the tasks of an application, the newest first. Kept for 30 days."""
+    found = await app.jobs(limit=limit, before=iterator)
+    page = Page(found, len(found) == limit)
+    return Answer(listed(page, shown, lambda job: job.id or "", ids.JOB))
 
 
 async def _bulk(
     app: ApplicationWebhooks,
     body: BulkReplayIn,
     endpoint_id: str | None = None,
-    *,
-    missing: bool = False,
 ) -> Job:
-    for name in BY_WAY_OF_EVENTS:
-        if getattr(body, name) is not None:
-            raise errors.invalid(("body", name), "a replay cannot be narrowed by this yet")
     states: tuple[DeliveryState, ...] | None = None
     if body.status is not None:
-        states = STATES[body.status]
+        states = tuple(state for state in STATES[body.status] if state in EVERYTHING)
+    own = body if isinstance(body, AppReplayIn) else AppReplayIn()
     return await app.replay(
         endpoint_id,
         since=body.since,
         until=body.until,
-        states=states,
+        message=own.message_id,
+        states=states if own.states is None else own.states,
         event_types=body.event_types,
-        missing=missing,
+        missing=own.missing,
+        channel=body.channel,
+        tag=body.tag,
+        status_class=body.status_code_class,
         rate=body.rate,
         dry_run=body.dry_run,
     )
@@ -161,15 +208,17 @@ async def list_tasks(
     _: Reader,
     window: Annotated[Window, Depends(paged.window)],
     status: TaskStatus | None = None,
-    task: Annotated[str | None, Query(description="`endpoint.recover` or `endpoint.replay`.")] = (
-        None
-    ),
+    task: Annotated[
+        TaskKind | None,
+        Query(description="Of this kind only."),
+    ] = None,
 ) -> Answer:
     """List the tasks of all applications, in the order they were made. Kept for 30 days."""
     states = _STATES[status] if status is not None else ()
     page = await facade(request).all_jobs(window, states)
     if task is not None:
-        page.items[:] = [job for job in page.items if shown(job).task == task]
+        kept = [job for job in page.items if _task(job.selection) == task]
+        page = Page(kept, page.more, page.last)
     return Answer(listed(page, shown, lambda job: job.id or "", ids.JOB))
 
 

@@ -1,0 +1,65 @@
+"""How much was sent, by application and day."""
+
+from typing import Annotated
+
+from fastapi import Query, Request
+
+from hookline import Usage
+from hookline._web.answers import Answer
+from hookline._web.api.callers import Reader, Reading, facade
+from hookline._web.api.models import Time, UsageDayOut, UsageOut
+from hookline._web.api.routes import Router, answers, errors_of
+
+router = Router("Usage")
+Since = Annotated[Time | None, Query(description="From this day (UTC) on; 30 days by default.")]
+Until = Annotated[Time | None, Query(description="Until before this time; now by default.")]
+
+USAGE = {
+    "data": [
+        {
+            "appId": "app_0ERg67C6N3KNtcDb63Kjj21gtWm",
+            "day": "2027-01-15",
+            "messages": 120,
+            "attempts": 131,
+        }
+    ]
+}
+
+
+def shown(found: list[Usage]) -> UsageOut:
+    """Return days as they are answered."""
+    return UsageOut(
+        data=[
+            UsageDayOut(
+                app_id=each.application,
+                day=each.day.isoformat(),
+                messages=each.messages,
+                attempts=each.attempts,
+            )
+            for each in found
+        ]
+    )
+
+
+@router.get(
+    "/app/{app_id}/usage",
+    operation_id="v1.application.usage",
+    response_model=UsageOut,
+    responses=answers(200, UsageOut, USAGE) | errors_of(400, 404),
+)
+async def application_usage(app: Reading, since: Since = None, until: Until = None) -> Answer:
+    """Count messages and attempts of an application, day by day; days without any are left out."""
+    return Answer(shown(await app.usage(since=since, until=until)))
+
+
+@router.get(
+    "/usage",
+    operation_id="v1.usage.list",
+    response_model=UsageOut,
+    responses=answers(200, UsageOut, USAGE) | errors_of(400),
+)
+async def all_usage(
+    request: Request, _: Reader, since: Since = None, until: Until = None
+) -> Answer:
+    """Count messages and attempts of every application, day by day, deleted ones too."""
+    return Answer(shown(await facade(request).all_usage(since=since, until=until)))
