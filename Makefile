@@ -1,5 +1,5 @@
 # make run · make test · make check · make bench · make fuzz: each does its own set-up.
-.PHONY: run test check format bench fuzz clean
+.PHONY: run test check format bench fuzz api-fuzz clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -13,6 +13,7 @@ help:
 	@echo "make check  format, lint, types, arrows"
 	@echo "make bench  the benchmarks, one table"
 	@echo "make fuzz   look for input that breaks a promise: SECONDS=60 a target, TARGETS='url headers'"
+	@echo "make api-fuzz  hostile requests to the REST API: EXAMPLES=300 for each operation"
 
 # One virtual environment, two stamps: running needs less than testing.
 $(BIN)/python:
@@ -57,6 +58,10 @@ $(VENV)/fuzz.stamp: pyproject.toml | $(BIN)/python
 SECONDS ?= 60
 fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m fuzz $(TARGETS) --seconds $(SECONDS)
+
+EXAMPLES ?= 300
+api-fuzz: $(VENV)/dev.stamp
+	HOOKLINE_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/web/test_fuzz.py
 
 clean:
 	rm -rf $(VENV) var receivers/node/node_modules receivers/node/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

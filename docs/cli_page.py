@@ -3,7 +3,7 @@
 # A script, not a package; and the rows of a table cannot be wrapped.
 # ruff: noqa: INP001
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from typer.core import TyperArgument
@@ -27,6 +27,7 @@ def page() -> str:
 `hookline COMMAND --help` shows the same on the terminal, `hookline --version` the version.
 `python -m hookline` is the same command.
 
+{_shared_chapter(commands)}
 {chapters}"""
 
 
@@ -39,16 +40,44 @@ def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
             yield before + name, command
 
 
+SHARED = ("--database", "--server", "--key", "--app", "--json")
+"""What the commands about a deployment have in common: told once, above them all."""
+
+
+def _reaches(command: Any) -> bool:
+    return any("--server" in option.opts for option in command.params)
+
+
+def _shared_chapter(commands: dict[str, Any]) -> str:
+    options = {
+        option.opts[0]: option for c in commands.values() if _reaches(c) for option in c.params
+    }
+    return f"""## Which deployment
+
+The commands with “and which deployment” below take these options too. They ask a database, or,
+with `--server`, a server.
+
+{_table(options[name] for name in SHARED)}
+They exit with 0 when it is done, 1 when it was refused or failed, 2 when it was asked for wrongly.
+"""
+
+
 def _chapter(name: str, command: Any) -> str:
-    options = "\n".join(_row(option) for option in command.params)
+    reaches = _reaches(command)
+    own = [o for o in command.params if not (reaches and o.opts[0] in SHARED)]
+    table = _table(own) if own else ""
+    also = "and" if own else "Options:"
+    more = f"\n{also} [which deployment](#which-deployment).\n" if reaches else ""
     return f"""## hookline {name}
 
 {_text(command.help)}
 
-| option | default | |
-|---|---|---|
-{options}
-"""
+{table}{more}"""
+
+
+def _table(options: Iterable[Any]) -> str:
+    rows = "\n".join(_row(option) for option in options)
+    return f"| option | default | |\n|---|---|---|\n{rows}\n"
 
 
 def _first_line(text: str) -> str:
@@ -64,7 +93,7 @@ def _text(text: str) -> str:
 
 
 def _row(option: Any) -> str:
-    names = ", ".join(f"`{name}`" for name in option.opts)
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     if isinstance(option, TyperArgument):
         return f"| `{option.metavar}` | | {option.help} |"
     value = "" if option.is_flag else f" `{option.metavar or _kind(option)}`"
@@ -74,6 +103,9 @@ def _row(option: Any) -> str:
 
 
 def _kind(option: Any) -> str:
-    if getattr(option, "min", None) is not None:
+    if getattr(option, "min", None) is not None or option.type_descriptor.annotation in (
+        int,
+        float,
+    ):
         return "NUMBER"
     return "FILE" if option.name.endswith("file") else "TEXT"

@@ -29,7 +29,8 @@ NOTE = (
 def pages() -> dict[str, str]:
     """Return every generated page by its path below `docs/`."""
     made = {"settings": settings(), "errors": errors_tree(), "deliveries": deliveries()}
-    made["cli"] = runpy.run_path(str(DOCS / "cli_page.py"))["page"]()
+    for name in ("cli", "api"):
+        made[name] = runpy.run_path(str(DOCS / f"{name}_page.py"))["page"]()
     return {f"reference/{name}.md": NOTE + text for name, text in made.items()}
 
 

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from hookline._app import ApplicationWebhooks, Event, Webhooks
     from hookline._domain.api_key import ApiKey
     from hookline._domain.application import Application
+    from hookline._domain.audit import Actor, AuditEntry, AuditFilter
     from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
     from hookline._domain.endpoint import Endpoint, EndpointState
     from hookline._domain.event_type import EventType
+    from hookline._domain.expression import Trial
     from hookline._domain.finding import Finding
     from hookline._domain.history import (
         Attempted,
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
         Message,
     )
     from hookline._domain.page import Cursor, Page, Window
+    from hookline._domain.plan import Change, Plan
     from hookline._domain.readiness import Readiness
     from hookline._domain.receiver_check import CheckVerdict, ReceiverCheck
     from hookline._domain.replay import Job, JobState
+    from hookline._domain.usage import Usage
     from hookline._engine.keys import generate_secret
     from hookline._engine.receipt import Receipt
     from hookline._observe.events import OperationalEvent
@@ -39,12 +43,16 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Actor",
     "ApiKey",
     "Application",
     "ApplicationWebhooks",
     "Attempt",
     "AttemptOf",
     "Attempted",
+    "AuditEntry",
+    "AuditFilter",
+    "Change",
     "CheckVerdict",
     "Cursor",
     "DeliveryState",
@@ -63,10 +71,13 @@ __all__ = [
     "Message",
     "OperationalEvent",
     "Page",
+    "Plan",
     "Readiness",
     "Receipt",
     "ReceiverCheck",
     "Settings",
+    "Trial",
+    "Usage",
     "Webhooks",
     "Window",
     "generate_secret",
@@ -75,12 +86,16 @@ __all__ = [
 # Loaded on first use, so that `import hookline.receiver` stays standard library only and
 # `import hookline` costs nothing before something is triggered.
 _HOMES = {
+    "Actor": "hookline._domain.audit",
     "ApiKey": "hookline._domain.api_key",
     "Application": "hookline._domain.application",
     "ApplicationWebhooks": "hookline._app",
     "Attempt": "hookline._domain.delivery",
     "AttemptOf": "hookline._domain.history",
     "Attempted": "hookline._domain.history",
+    "AuditEntry": "hookline._domain.audit",
+    "AuditFilter": "hookline._domain.audit",
+    "Change": "hookline._domain.plan",
     "CheckVerdict": "hookline._domain.receiver_check",
     "Cursor": "hookline._domain.page",
     "DeliveryState": "hookline._domain.delivery",
@@ -99,10 +114,13 @@ _HOMES = {
     "Message": "hookline._domain.history",
     "OperationalEvent": "hookline._observe.events",
     "Page": "hookline._domain.page",
+    "Plan": "hookline._domain.plan",
     "Readiness": "hookline._domain.readiness",
     "Receipt": "hookline._engine.receipt",
     "ReceiverCheck": "hookline._domain.receiver_check",
     "Settings": "hookline._settings",
+    "Trial": "hookline._domain.expression",
+    "Usage": "hookline._domain.usage",
     "Webhooks": "hookline._app",
     "Window": "hookline._domain.page",
     "generate_secret": "hookline._engine.keys",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from hookline._domain.address import Policy
 from hookline._domain.api_key import ApiKey
 from hookline._domain.application import Application
+from hookline._domain.audit import AuditEntry, AuditFilter
 from hookline._domain.breaker import Circuit, Health
 from hookline._domain.delivery import Attempt, Decision, DeliveryStatus, Outcome
 from hookline._domain.endpoint import Endpoint, Target
@@ -23,12 +24,15 @@ from hookline._domain.history import (
     EndpointHealth,
     EndpointStats,
     Filter,
+    Head,
     Message,
 )
 from hookline._domain.identity import Identity
 from hookline._domain.page import Page, Window
-from hookline._domain.replay import Job, JobState, Selection
+from hookline._domain.replay import REPLAY, Job, JobState, Selection
+from hookline._domain.tally import Kind, Tally
 from hookline._domain.url import Url
+from hookline._domain.usage import Usage
 from hookline._domain.vitals import Pulse, Vitals
 
 
@@ -89,7 +93,8 @@ class Routed:
     """What one routing batch did: deliveries leased to the caller, and how many each message got.
 
     `next_due` is when (Unix ms) the next message falls due, in the past when more are waiting.
-    `waiting` says that deliveries beyond the caller's room were written, due at once.
+    `waiting` says that deliveries beyond the caller's room were written, due at once. `unfiltered`
+    are messages and the endpoints that get them because their filter failed, with the reason.
     """
 
     leased: list[Leased] = field(default_factory=list)
@@ -97,6 +102,7 @@ class Routed:
     next_due: int | None = None
     waiting: bool = False
     circuits: Circuits = field(default_factory=dict)
+    unfiltered: list[tuple[bytes, Target, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -263,6 +269,11 @@ class Store(Protocol):
         ...
 
     @property
+    def tallies(self) -> "Tallies":
+        """How many attempts ended how."""
+        ...
+
+    @property
     def event_types(self) -> "EventTypes":
         """The event types, as they are catalogued."""
         ...
@@ -280,6 +291,21 @@ class Store(Protocol):
     @property
     def answers(self) -> "Answers":
         """Answers to requests that may be sent again."""
+        ...
+
+    @property
+    def audit(self) -> "Audit":
+        """Who changed what, and when."""
+        ...
+
+    @property
+    def usage(self) -> "Usages":
+        """How much was sent."""
+        ...
+
+    @property
+    def operational(self) -> "Operational":
+        """Who is told of what happens here, as webhooks."""
         ...
 
     async def prune(self, now: int) -> None:
@@ -334,6 +360,7 @@ class LeasedJob:
     walk: int
     after: tuple[bytes, bytes]
     lease: int
+    task: str = REPLAY
 
 
 class Applications(Protocol):
@@ -471,6 +498,10 @@ class History(Protocol):
         """Return a message."""
         ...
 
+    async def heads(self, app: bytes, after: bytes, limit: int) -> list[Head]:
+        """Return what messages after a key are about, the oldest first; not tests of endpoints."""
+        ...
+
     async def messages(self, app: bytes, wanted: Filter, window: Window) -> Page[Message]:
         """Return messages of an application."""
         ...
@@ -497,12 +528,71 @@ class History(Protocol):
         """Return the attempts that were made at an endpoint."""
         ...
 
-    async def forget_answer(self, message_key: bytes, key: bytes) -> bool:
+    async def forget_answer(self, message_key: bytes, key: bytes, now: int) -> bool:
         """Erase what was answered to one attempt; False when there is no such attempt."""
         ...
 
     async def stats(self, endpoint: bytes, since: int, until: int, now: int) -> EndpointStats:
         """Count how deliveries of an endpoint ended between two times, and those under way."""
+        ...
+
+
+class Audit(Protocol):
+    """Who changed what. The lines of changes are written by the methods that make them."""
+
+    async def secret_read(self, key: bytes, now: int) -> None:
+        """Note that an endpoint's secret is being shown."""
+
+    async def page(
+        self, app: bytes | None, wanted: AuditFilter, window: Window
+    ) -> Page[AuditEntry]:
+        """Return entries, of one application if it is given."""
+        ...
+
+
+class Operational(Protocol):
+    """Operational events, published to the endpoints of a hidden application."""
+
+    async def application(self, now: int) -> bytes:
+        """Return the key of the application whose endpoints are told; made when there is none."""
+        ...
+
+    async def wanted(self) -> bool:
+        """Tell whether anybody is told."""
+        ...
+
+    async def publish(self, kind: str, key: bytes, now: int, data: dict[str, Any]) -> bool:
+        """Publish what happened to an endpoint; False when nobody is to be told."""
+        ...
+
+
+class Usages(Protocol):
+    """How much was sent, by application and day."""
+
+    async def days(self, app: bytes | None, days: range) -> list[Usage]:
+        """Return what was done on these days (since 1970), of one application or of all."""
+        ...
+
+    async def add_up(self, now: int) -> None:
+        """Add up the days that are over and were not yet."""
+
+
+class Tallies(Protocol):
+    """How many attempts ended how, minute by minute: what is drawn of the log. Times in seconds."""
+
+    async def add(self, counted: Mapping[tuple[bytes, int], Tally]) -> None:
+        """Add counts, by endpoint and the minute (Unix s) they are of."""
+
+    async def read(
+        self, kind: Kind, subject: bytes | None, start: int, end: int
+    ) -> list[tuple[int, Tally]]:
+        """Return what was counted from `start` until before `end`, each with its time."""
+        ...
+
+    async def read_each(
+        self, kind: Kind, subjects: Iterable[bytes], start: int, end: int
+    ) -> dict[bytes, list[tuple[int, Tally]]]:
+        """Return the same for several endpoints or applications."""
         ...
 
 
@@ -515,6 +605,10 @@ class ApiKeys(Protocol):
 
     async def all(self) -> list[ApiKey]:
         """Return all keys, oldest first."""
+        ...
+
+    async def page(self, window: Window, *, portal: bool) -> Page[ApiKey]:
+        """Return keys in the order they were made; those of portals only if asked for."""
         ...
 
     async def find(self, key: bytes) -> tuple[bytes, ApiKey] | None:
@@ -585,7 +679,14 @@ class Jobs(Protocol):
         """Count what a replay would make due now; nothing is written."""
         ...
 
-    async def add(self, app: bytes, selection: Selection, rate: float | None, now: int) -> Job:
+    async def add(
+        self,
+        app: bytes,
+        selection: Selection,
+        rate: float | None,
+        now: int,
+        task: str = REPLAY,
+    ) -> Job:
         """Store a job; MessageNotFound for a message that does not exist."""
         ...
 
@@ -736,6 +837,9 @@ class Observer(Protocol):
 
     def attempted(self, settlement: Settlement) -> None:
         """An attempt was made and settled."""
+
+    def unfiltered(self, message: bytes, target: Target, problem: str) -> None:
+        """An endpoint's filter failed on a message, which it therefore gets."""
 
     def lost(self, settlement: Settlement) -> None:
         """An attempt was made, but its lease was lost: nothing was written."""

@@ -63,6 +63,7 @@ class Settings:
     retention_messages: float = _setting(30.0, "days messages are kept; 0 for ever", 0, 36500)
     retention_payloads: float = _setting(30.0, "days payloads are kept; 0 for ever", 0, 36500)
     retention_attempts: float = _setting(30.0, "days the log is kept; 0 for ever", 0, 36500)
+    retention_audit: float = _setting(365.0, "days the audit log is kept; 0 for ever", 0, 36500)
     encryption_key: tuple[str, ...] = _setting(
         (),
         "keys that encrypt secrets at rest: the first encrypts, all decrypt",

@@ -111,7 +111,15 @@ _SHAPES: dict[str, tuple[str, Any]] = {
     "http2": ("true or false", lambda v: isinstance(v, bool)),
     "proxy": ("text", _is_text_or_none),
     "handshake": ("text", lambda v: v is None or isinstance(v, str)),
+    "filter": ("text", _is_text_or_none),
+    "transform": ("text", _is_text_or_none),
 }
+
+
+def misshapen(name: str, value: Any) -> str | None:
+    """Return what was expected of an endpoint's field, None when the value has its shape."""
+    expected, fits = _SHAPES.get(name, ("", lambda _: True))
+    return None if fits(value) else f"expected {expected}, got {type(value).__name__}"
 
 
 def _entry(path: Path, position: int, item: Any) -> Declaration:

@@ -8,6 +8,7 @@
     │   │   └── BlockedDestination     nothing may be sent there: the guard's verdict
     │   ├── InvalidHeader              an endpoint's own header
     │   ├── InvalidSecret              a signing secret
+    │   ├── InvalidExpression          a filter or a transformation
     │   ├── InvalidPayload             data or metadata that JSON cannot carry
     │   │   └── PayloadTooLarge        the body is over the limit
     │   └── UnknownEventType           not in the catalogue
@@ -23,6 +24,8 @@
     ├── MessageNotFound (LookupError)  no message with that id, or it is gone by retention
     ├── JobNotFound (LookupError)      no replay with that id
     ├── ApiKeyNotFound (LookupError)   no API key with that id
+    ├── PlanOutdated                   what a plan was made for has changed since
+    ├── ImportInterrupted              a part of a plan was applied; the message says which
     ├── InvalidApiKey                  a token that opens nothing: unknown, expired or revoked
     ├── SessionMismatch                session= is bound to another database
     ├── DeliveryTimeout (TimeoutError) receipt.delivered or job.finished ran out of time
@@ -46,7 +49,9 @@ __all__ = [
     "EventTypeNotFound",
     "HooklineError",
     "IdempotencyConflict",
+    "ImportInterrupted",
     "InvalidApiKey",
+    "InvalidExpression",
     "InvalidHeader",
     "InvalidInput",
     "InvalidPayload",
@@ -57,6 +62,7 @@ __all__ = [
     "JobNotFound",
     "MessageNotFound",
     "PayloadTooLarge",
+    "PlanOutdated",
     "SecretsLocked",
     "SessionMismatch",
     "StorageError",
@@ -98,6 +104,23 @@ class InvalidHeader(InvalidInput):
 
 class InvalidSecret(InvalidInput):
     """A signing secret is malformed, missing, or of a kind that cannot be used here."""
+
+
+class InvalidExpression(InvalidInput):
+    """A filter or a transformation is malformed. `position` is where, from 1; None for all of it.
+
+    `reason` is the message without the option's name and the position.
+    """
+
+    def __init__(self, reason: str, position: int | None = None, name: str = "expression") -> None:
+        """Make the message of all three."""
+        where = "" if position is None else f"position {position}: "
+        super().__init__(f"{name}: {where}{reason}")
+        self.reason, self.position, self.name = reason, position, name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with all parts, as `concurrent.futures` needs it."""
+        return type(self), (self.reason, self.position, self.name)
 
 
 class InvalidPayload(InvalidInput):
@@ -158,6 +181,23 @@ class JobNotFound(HooklineError, LookupError):
 
 class ApiKeyNotFound(HooklineError, LookupError):
     """There is no API key with that id."""
+
+
+class PlanOutdated(HooklineError):
+    """What the plan was made for has changed since. Nothing was written: plan again."""
+
+
+class ImportInterrupted(HooklineError):
+    """A change of a plan failed. `done` changes before it were made; importing again goes on."""
+
+    def __init__(self, message: str, done: int) -> None:
+        """Keep the count beside the message."""
+        super().__init__(message)
+        self.done = done
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with both parts."""
+        return type(self), (str(self), self.done)
 
 
 class InvalidApiKey(HooklineError):

@@ -71,7 +71,8 @@ class Bench:
         """Return a new message."""
         at = options.pop("at", self.now)
         options = {"app": self.app, "due_at": at, "created_at": at, **options}
-        return NewMessage(new_key(at), event_type=event, body=b'{"n":1}', **options)
+        options = {"body": b'{"n":1}', **options}
+        return NewMessage(new_key(at), event_type=event, **options)
 
     async def publish(self, count=1, **options):
         """Publish messages and return their keys."""

@@ -167,10 +167,10 @@ async def test_what_was_answered_is_forgotten(bench):
         [found] = (await b.store.history.attempts_of_message(keys[0], EVERYTHING, Window())).items
         assert found.attempt.response_body == b"thanks"
         key = ids.decode(ids.ATTEMPT, found.attempt.id)
-        assert await b.store.history.forget_answer(keys[0], key)
+        assert await b.store.history.forget_answer(keys[0], key, b.now)
         again = await b.store.history.attempt(keys[0], key)
         assert (again.attempt.response_body, again.attempt.status) == (b"", 200)
-        assert not await b.store.history.forget_answer(keys[1], key)
+        assert not await b.store.history.forget_answer(keys[1], key, b.now)
 
 
 async def test_where_messages_stand_at_an_endpoint(bench):

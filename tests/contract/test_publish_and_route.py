@@ -329,3 +329,124 @@ async def test_ids_decode(bench):
         await b.route()
         status = await b.status(message)
         assert ids.decode(ids.ENDPOINT, status.endpoint_id) == key
+
+
+async def filtered(b, **filters):
+    """Declare endpoints, each with its filter; return their keys."""
+    keys = {}
+    for name, text in filters.items():
+        [keys[name]] = await b.declare(name, filter=text)
+    return keys
+
+
+async def say(b, n, **options):
+    """Publish `{"n": n}`; return its key."""
+    message = b.message(body=b'{"n":%d}' % n, **options)
+    assert await b.queue.publish([message]) == [message.key]
+    return message.key
+
+
+async def test_filters(bench):
+    """An endpoint with a filter gets the messages for which it is true; the others get all."""
+    async with bench as b:
+        await filtered(b, even="contains([`2`, `4`], n)", large="n > `3`", all=None)
+        one, two, four = [await say(b, n) for n in (1, 2, 4)]
+        routed = await b.route()
+        assert routed.counts == [(one, "a.b", 1), (two, "a.b", 2), (four, "a.b", 3)]
+        assert routed.unfiltered == []
+        assert set(await b.states(one)) == {"all"}
+        assert set(await b.states(two)) == {"all", "even"}
+        assert set(await b.states(four)) == {"all", "even", "large"}
+        assert len(routed.leased) == 6
+        assert (routed.next_due, routed.waiting) == (None, False)
+
+
+async def test_a_filter_nobody_passes(bench):
+    """A message that every filter refuses is done once it was routed."""
+    async with bench as b:
+        await filtered(b, one="n > `5`", two="missing")
+        message = await say(b, 1)
+        routed = await b.route()
+        assert (routed.leased, routed.counts) == ([], [(message, "a.b", 0)])
+        assert await b.states(message) == {}
+        assert (await b.route()).counts == []
+
+
+async def test_a_filter_that_fails(bench):
+    """Where a filter fails the endpoint gets the message, and who routed is told why."""
+    async with bench as b:
+        keys = await filtered(b, odd="starts_with(n, 'a')", none="n > `5`")
+        message = await say(b, 1)
+        routed = await b.route()
+        assert set(await b.states(message)) == {"odd"}
+        [(told, target, problem)] = routed.unfiltered
+        assert (told, target.key) == (message, keys["odd"])
+        assert problem == "starts_with: argument 1 is number, expected string"
+
+
+async def test_a_filter_that_is_changed(bench):
+    """A changed filter counts for the next message, for every worker; what was routed stays."""
+    async with bench as b:
+        other = await b.worker()
+        await filtered(b, one="n == `1`")
+        first = await say(b, 1)
+        assert len((await b.route()).leased) == 1
+        await filtered(b, one="n == `2`")
+        for queue in (b.queue, other):
+            await say(b, 1)
+            assert (await b.route(queue=queue)).leased == []
+            await say(b, 2)
+            assert len((await b.route(queue=queue)).leased) == 1
+        await filtered(b, one=None)
+        await say(b, 3)
+        assert len((await b.route(queue=other)).leased) == 1
+        assert await b.states(first) == {"one": ("sending", 0)}
+
+
+async def test_a_filter_at_a_disabled_and_at_an_ordered_endpoint(bench):
+    """What is held, or stands in a line, went through the filter too."""
+    async with bench as b:
+        [off] = await b.declare("off", filter="n > `1`")
+        await b.declare("line", filter="n > `1`", ordered=True)
+        await b.store.endpoints.disable(off, "why not", b.now)
+        messages = [await say(b, n) for n in (1, 2, 1, 3)]
+        leased, counts = await b.route_all(100)
+        assert [count for _, _, count in counts] == [0, 1, 0, 1]
+        assert [await b.states(m) for m in messages] == [
+            {},
+            {"off": ("held", 0), "line": ("sending", 0)},
+            {},
+            {"off": ("held", 0), "line": ("pending", 0)},
+        ]
+        assert [each.message for each in leased] == [messages[1]]
+
+
+async def test_filters_are_routed_in_steps(bench, monkeypatch):
+    """Filters that cost much end the batch: the next one goes on where it ended, none twice."""
+    monkeypatch.setattr(batch, "MOST_STEPS", 1)
+    async with bench as b:
+        texts = {f"e{n}": f"length(map(&@, `[1, 2]`)) == `2` && n != `{n}`" for n in range(4)}
+        await filtered(b, **texts, plain=None)
+        messages = [await say(b, n) for n in range(3)]
+        batches = 0
+        counts = []
+        while True:
+            routed = await b.route()
+            batches += 1
+            counts += routed.counts
+            if routed.next_due is None or routed.next_due > b.now:
+                break
+        assert batches > 6
+        for n, message in enumerate(messages):
+            wanted = {"plain", "e0", "e1", "e2", "e3"} - {f"e{n}"}
+            assert set(await b.states(message)) == wanted
+            assert sum(count for key, _, count in counts if key == message) == 4
+
+
+async def test_a_test_event_passes_no_filter(bench):
+    """What is published for one endpoint alone reaches it whatever it wants to hear."""
+    async with bench as b:
+        keys = await filtered(b, one="n > `5`")
+        message = b.message()
+        await b.store.publish_to(message, keys["one"])
+        assert [each.message for each in await b.claim_all()] == [message.key]

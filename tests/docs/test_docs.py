@@ -477,12 +477,25 @@ def test_node_verifiers_take_what_is_sent(place, receiver, monkeypatch, block):
     assert failed == [False, True], done.stderr
 
 
+def filtered(home, runner, receiver):
+    """Of the page's two orders one arrives, transformed, and another one after them."""
+    order = {"number": "A-3", "country": "AT", "total": 101}
+    runner.run(runner.run(home.webhooks.trigger("order.placed", order)).delivered(timeout=10))
+    assert all(each.verified for each in receiver.wait_for(2))
+    assert sorted(each.body for each in receiver.received) == [
+        b'{"text":"Order A-1 from DE","sum":250}',
+        b'{"text":"Order A-3 from AT","sum":101}',
+    ]
+    assert home.trial.result == b'{"n":"A-1","items":null}'
+
+
 SHOWS = {
     "README.md": (own_tables, readme),
     "README.zh-CN.md": (own_tables, readme),
     "docs/tutorial/first-webhook.md": (None, tutorial),
     "docs/tutorial/first-webhook.zh-CN.md": (None, tutorial),
     DEBUG: (None, debug),
+    "docs/how-to/filter-and-transform.md": (None, filtered),
     "docs/how-to/private-receivers.md": (certificates, private),
     RECEIVE: (None, receive),
     "docs/how-to/rotate-secrets.md": (None, rotation),

@@ -70,6 +70,31 @@ async def test_the_rate_limit_spreads_requests(on_each_database):
         await receipts[-1].delivered(10)
 
 
+async def test_the_rate_of_an_application_is_that_of_all_its_endpoints(on_each_database):
+    """Together; it applies from the moment it is changed, and to no other application."""
+    clock = FakeClock()
+    webhooks = on_each_database(clock=clock)
+    await webhooks.applications.create("Acme", uid="acme", rate_limit=2)
+    acme = await webhooks.for_application("acme")
+    with Receiver() as both, Receiver() as other:
+        for name in ("one", "two"):
+            await acme.create_endpoint(both.url, headers={"X-Name": name})
+        await webhooks.create_endpoint(other.url)
+        await webhooks.trigger_many([("a.b", {"n": n}) for n in range(6)])
+        await acme.trigger_many([("a.b", {"n": n}) for n in range(6)])
+        await other.arrived(6)
+        for arrived in range(2, 9):
+            await both.arrived(arrived)
+            assert len(both.received) == arrived
+            clock.advance(0.5)
+        names = [each.headers["X-Name"] for each in await both.arrived(9)]
+        assert min(names.count("one"), names.count("two")) >= 3
+        await webhooks.applications.update("acme", rate_limit=None)
+        receipt = await acme.trigger("a.b", {"n": 6})
+        await receipt.delivered(10)
+        await both.arrived(14)
+
+
 async def test_the_circuit_opens_probes_and_closes(on_each_database, told):
     """Ten failures in a row stop the traffic; after the pause a probe opens the gate."""
     clock = FakeClock()

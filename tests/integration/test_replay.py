@@ -72,6 +72,53 @@ async def test_what_failed_arrives(on_each_database, receiver):
     assert (again.total, again.done) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("narrowed", "found"),
+    [
+        ({"channel": "red"}, {"a", "b"}),
+        ({"tag": "vip"}, {"b"}),
+        ({"channel": "blue"}, set()),
+        ({"status_class": 500}, {"a", "c"}),
+        ({"status_class": 400}, {"b"}),
+        ({"status_class": 0}, set()),
+        ({"channel": "red", "status_class": 500}, {"a"}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("schedule", [ONCE, [0, 3600]], ids=["exhausted", "waiting for a retry"])
+async def test_narrowed(on_each_database, receiver, narrowed, found, schedule):
+    """By channel, tag and what was answered last: what is exhausted, and what waits for a retry."""
+    webhooks = on_each_database(retry_schedule=schedule)
+    webhooks.register(receiver.url, ["*"], secret="your-secret-key")
+    ids = {}
+    for name, status, marks in (
+        ("a", 503, {"channels": ["red"]}),
+        ("b", 404, {"channels": ["red", "green"], "tags": ["vip"]}),
+        ("c", 500, {}),
+    ):
+        receiver.answer(status, times=1)
+        receipt = await webhooks.trigger("order.paid", {"name": name}, **marks)
+        ids[receipt.message_id] = name
+        await receiver.arrived(len(ids))
+        while not await webhooks.attempts(receipt.message_id):  # committed after it arrived
+            pass
+    states = ["exhausted", "pending"]
+    options = {"since": BEGIN, "states": states, **narrowed}
+    assert (await webhooks.replay(receiver.url, **options, dry_run=True)).total == len(found)
+    await (await webhooks.replay(receiver.url, **options)).finished()
+    again = (await receiver.arrived(3 + len(found)))[3:]
+    assert {ids[each.id] for each in again} == found
+
+
+async def test_narrowed_by_what_cannot_be(make_webhooks):
+    """A class of answers that there is not; and what is missing was never answered."""
+    webhooks = make_webhooks()
+    with pytest.raises(InvalidInput, match=r"status_class: 250 is none of 0, 100"):
+        await webhooks.replay(since=BEGIN, status_class=250)
+    with pytest.raises(InvalidInput, match="leave one out"):
+        await webhooks.replay(since=datetime.now(UTC), status_class=200, missing=True)
+
+
 async def test_a_dry_run_tells_what_a_replay_does(on_each_database, receiver):
     """A dry run counts what is then replayed; it is no job, and sends nothing."""
     webhooks = on_each_database(retry_schedule=ONCE)

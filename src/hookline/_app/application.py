@@ -1,12 +1,13 @@
 """All that one application does, in one class."""
 
 from hookline._app.endpoints import Endpoints
-from hookline._app.history import History
+from hookline._app.figures import Figures
 from hookline._app.replays import Replays
+from hookline._app.trials import Trials
 from hookline._domain import ids
 
 
-class ApplicationWebhooks(Endpoints, History, Replays):
+class ApplicationWebhooks(Endpoints, Trials, Replays, Figures):
     """The webhooks of one application, apart from those of every other.
 
     What it publishes goes to its own endpoints. Nothing that belongs to another application is

@@ -4,7 +4,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from hookline._app.runtime import Runtime
+from hookline._domain import ids
 from hookline._domain.application import Application, checked
+from hookline._domain.operational import OPERATIONAL
 from hookline._domain.page import Page, Window
 from hookline._engine.engine import Engine
 from hookline.errors import ApplicationNotFound, InvalidInput
@@ -56,6 +58,15 @@ class Applications:
             lambda e: e.store.applications.create(values, e.clock.now(), get_if_exists=True)
         )
 
+    async def restore(self, values: Mapping[str, Any]) -> Application:
+        """Make an application from its fields; with an `id`, it keeps that. Raises as `create`."""
+        row = checked({name: value for name, value in values.items() if name != "id"})
+        key = ids.decode(ids.APPLICATION, values.get("id") or "")
+        made, _ = await self._ask(
+            lambda e: e.store.applications.create(row, e.clock.now(), key=key)
+        )
+        return made
+
     async def get(self, name: str) -> Application:
         """Return an application by id or uid; raise ApplicationNotFound."""
 
@@ -84,6 +95,7 @@ class Applications:
                 raise InvalidInput(f"uid: that of the application {DEFAULT!r} cannot be changed")
             if key is None:
                 return None
+            await _check_listed(engine, key)
             return await engine.store.applications.update(key, values, engine.clock.now())
 
         return _found(await self._ask(update), application)
@@ -98,6 +110,8 @@ class Applications:
             key = await engine.store.applications.key(name)
             if key == engine.app:
                 raise InvalidInput(f"the application {DEFAULT!r} cannot be deleted")
+            if key is not None:
+                await _check_listed(engine, key)
             return key is not None and await engine.store.applications.delete(
                 key, engine.clock.now()
             )
@@ -111,6 +125,12 @@ class Applications:
 
 
 DEFAULT = "default"
+
+
+async def _check_listed(engine: Engine, key: bytes) -> None:
+    found = await engine.store.applications.get(key)
+    if found is not None and found.uid == OPERATIONAL:
+        raise InvalidInput(f"the application {OPERATIONAL!r} cannot be changed or deleted")
 
 
 def _found(found: Application | None, name: str) -> Application:

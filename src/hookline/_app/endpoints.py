@@ -26,7 +26,7 @@ from hookline._engine.keys import generate_secret, new_key
 from hookline._engine.receipt import Receipt
 from hookline._ports import NewMessage
 from hookline._sending.sender import CurlSender
-from hookline.errors import EndpointDisabled, EndpointNotFound, InvalidInput
+from hookline.errors import EndpointDisabled, EndpointNotFound, InvalidInput, SecretsLocked
 
 CHANGEABLE = frozenset({"url", "events", "headers", "uid", *KNOWN})
 DISABLED = "disabled over the API"
@@ -192,6 +192,18 @@ class Endpoints(Publishing):
         until = now + round(overlap.total_seconds() * 1000)
         await self._ask(lambda e, _: e.store.endpoints.rotate_secret(key, new, until, now))
         return new
+
+    async def show_secret(self, endpoint: str | Endpoint) -> str | None:
+        """Return an endpoint's newest signing secret, to show it: the audit log notes that.
+
+        None for an endpoint whose requests are not signed. Raises EndpointNotFound, SecretsLocked.
+        """
+        found = await self._found(endpoint)
+        if found.locked is not None:
+            raise SecretsLocked(f"endpoint {found.url}: {found.locked}")
+        key = stored_key(found)
+        await self._ask(lambda e, _: e.store.audit.secret_read(key, e.clock.now()))
+        return found.secret
 
     async def disable(self, endpoint: str | Endpoint, reason: str) -> None:
         """Hold an endpoint's deliveries from now on. Nothing is lost: see `enable`."""

@@ -1,13 +1,20 @@
 """Looking up what was published and what became of it, and sending or erasing single messages."""
 
-from hookline._app.scope import Scope
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable
+from datetime import datetime
+from enum import Enum
+
+from hookline._app.scope import Scope, milliseconds
 from hookline._domain import ids
 from hookline._domain.delivery import Attempt, DeliveryStatus
-from hookline._domain.endpoint import Endpoint
-from hookline._domain.history import Attempted, AttemptOf, Filter, Message
+from hookline._domain.endpoint import Endpoint, matches
+from hookline._domain.history import Attempted, AttemptOf, Filter, Followed, Head, Message
 from hookline._domain.page import Page, Window
+from hookline._domain.usage import Usage, span
 from hookline._engine.engine import Engine
-from hookline.errors import AttemptNotFound, MessageNotFound
+from hookline._storage.rows import first_key
+from hookline.errors import AttemptNotFound, InvalidInput, MessageNotFound
 
 
 class History(Scope):
@@ -27,6 +34,60 @@ class History(Scope):
         """Return messages, the newest first. A page may be short and still have more behind it."""
         which, part = wanted or Filter(), window or NEWEST
         return await self._ask(lambda e, app: e.store.history.messages(app, which, part))
+
+    async def follow(
+        self,
+        events: Iterable[str | Enum] = ("*",),
+        channels: Collection[str] = (),
+        *,
+        after: str | None = None,
+        since: datetime | None = None,
+    ) -> AsyncIterator[Followed]:
+        """Yield messages as they are published, once a second, also when there is none.
+
+        Those an endpoint with these `events` and `channels` would get, whenever they are to be
+        sent; neither erased nor canceled ones. From now on; or `since` a time; or `after` a
+        `position` that was yielded before: those of the 10 seconds before it come again, among them
+        what was committed late. A message that took longer to be committed may be missed.
+        """
+        wanted = self._admission.catalogue.subscriptions(events)
+        floor = self._floor(after, since)
+        seen: set[bytes] = set()
+        position = floor
+        while True:
+            at = self._runtime.clock.now()
+            heads = await self._heads(floor)
+            fresh = [head for head in heads if head.key not in seen]
+            seen.update(head.key for head in fresh)
+            mine = [head.key for head in fresh if _is_for(head, wanted, channels)]
+            position = max([position, *(head.key for head in fresh)])
+            for some in range(0, len(mine) or 1, FOLLOWED):
+                part = [await self._read(key) for key in mine[some : some + FOLLOWED]]
+                found = [m for m in part if m and not m.erased and not m.canceled_at]
+                yield Followed(found, ids.encode(ids.MESSAGE, position))
+            if len(heads) == HEADS:
+                floor = heads[-1].key  # there are more
+                continue
+            # What is older than this and not yet committed is not waited for.
+            floor = max(floor, first_key(at - LATE_MS))
+            position = max(position, floor)
+            seen = {key for key in seen if key > floor}
+            await asyncio.sleep(LOOK)
+
+    def _floor(self, after: str | None, since: datetime | None) -> bytes:
+        if after is None:
+            now = self._runtime.clock.now()
+            return first_key(now if since is None else milliseconds("since", since))
+        key = ids.decode(ids.MESSAGE, after)
+        if key is None:
+            raise InvalidInput(f"after: {after!r} is no position, msg_…")
+        return first_key(ids.milliseconds(key) - LATE_MS)
+
+    async def _heads(self, after: bytes) -> list[Head]:
+        return await self._ask(lambda e, app: e.store.history.heads(app, after, HEADS))
+
+    async def _read(self, key: bytes) -> Message | None:
+        return await self._ask(lambda e, app: e.store.history.message(app, key))
 
     async def attempts(self, message_id: str) -> list[Attempt]:
         """Return the log of a message, oldest attempt first; MessageNotFound for an unknown one."""
@@ -104,6 +165,20 @@ class History(Scope):
 
         return await self._ask(resend)
 
+    async def usage(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[Usage]:
+        """Count messages and attempts day by day (UTC), the oldest first; 30 days by default.
+
+        From the day of `since` until before `until`, 366 days at most; days without any are left
+        out. Days that are over are kept when messages and log have gone by retention.
+        """
+        for name, moment in (("since", since), ("until", until)):
+            if moment is not None:
+                milliseconds(name, moment)
+        days = span(since, until, self._runtime.clock.now())
+        return await self._ask(lambda e, app: e.store.usage.days(app, days))
+
     async def erase(self, message_id: str) -> None:
         """Erase what a message said and what was answered to it; that it was sent stays known."""
         key = await self._message_key(message_id)
@@ -112,11 +187,23 @@ class History(Scope):
     async def erase_answer(self, message_id: str, attempt_id: str) -> None:
         """Erase what was answered to one attempt; raise AttemptNotFound."""
         key, own = await self._message_key(message_id), _attempt_key(attempt_id)
-        if not await self._ask(lambda e, _: e.store.history.forget_answer(key, own)):
+        if not await self._ask(lambda e, _: e.store.history.forget_answer(key, own, e.clock.now())):
             raise _no_attempt(attempt_id)
 
 
 NEWEST = Window(descending=True)
+LOOK = 1.0
+"""Seconds between looks for new messages."""
+LATE_MS = 10_000
+"""Milliseconds a message may take from its id to its commit, and is still seen by who follows."""
+HEADS = 5000
+FOLLOWED = 20
+"""Messages of one look, and those read and yielded at once."""
+
+
+def _is_for(head: Head, events: Iterable[str], channels: Collection[str]) -> bool:
+    of_channel = not channels or not set(channels).isdisjoint(head.channels)
+    return of_channel and matches(events, head.event_type)
 
 
 def _attempt_key(attempt_id: str) -> bytes:

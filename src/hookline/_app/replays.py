@@ -11,7 +11,7 @@ from hookline._domain import check, ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Endpoint
 from hookline._domain.options import MAX_RATE, MIN_RATE
-from hookline._domain.replay import EVERYTHING, FAILED, Job, Selection
+from hookline._domain.replay import EVERYTHING, FAILED, PURGE, Job, Selection
 from hookline.errors import EndpointDisabled, InvalidInput, JobNotFound
 
 log = logging.getLogger("hookline")
@@ -31,6 +31,9 @@ class Replays(Scope):
         states: Iterable[str | DeliveryState] | None = None,
         event_types: Iterable[str | Enum] | None = None,
         missing: bool = False,
+        channel: str | None = None,
+        tag: str | None = None,
+        status_class: int | None = None,
         rate: float | None = None,
         dry_run: bool = False,
     ) -> Job:
@@ -40,7 +43,9 @@ class Replays(Scope):
         published from `since` until before `until` (now by default), or of one `message`. `states`
         are `exhausted` and `held` unless told otherwise, `succeeded` or `pending` if you like (for
         one message: all four); `pending` are retries that wait for their time. `event_types`
-        narrows it to some, `customer.*` for a family. `missing` adds what the endpoint wants today
+        narrows it to some, `customer.*` for a family; `channel` and `tag` to messages with these,
+        `status_class` to what was last answered so (500 for 500 to 599, 0 for no answer). `missing`
+        adds what the endpoint wants today
         and never got, messages from before it existed among them.
 
         Each selected delivery is due at once, as with `resend`; `rate` makes it so many per second
@@ -59,6 +64,9 @@ class Replays(Scope):
             states=default if states is None else _states(states),
             event_types=self._admission.catalogue.subscriptions(event_types) if event_types else (),
             missing=missing,
+            channel=channel,
+            tag=tag,
+            status_class=status_class,
         )
         now = self._runtime.clock.now()
         self._check_log(selection, now)
@@ -93,6 +101,18 @@ class Replays(Scope):
                 f"missing: the log is kept for {days:g} days (retention_attempts); of what is "
                 f"older than {begins:%Y-%m-%dT%H:%M:%SZ} nobody knows whether it was delivered"
             )
+
+    async def erase_all(self) -> Job:
+        """Erase what all messages until now said and what was answered, as a job; return it.
+
+        In small steps, beside sending. What still waits to be sent is not sent any more; that
+        messages were sent, and when, stays known. As any job it goes on after a restart, shows
+        its progress and can be canceled. What was erased is not sent again by a replay.
+        """
+        whole = Selection(since=datetime.fromtimestamp(0, UTC), states=EVERYTHING)
+        job = await self._ask(lambda e, app: e.replayer.add(app, whole, None, PURGE))
+        log.info("Erasing %s: all contents of the application", job.id)
+        return self._waitable(job)
 
     async def job(self, job_id: str) -> Job:
         """Return a replay as it is now; raise JobNotFound."""

@@ -44,6 +44,9 @@ class Runtime:
         self._home: Home | None = None
         self._engine: Engine | None = None
         self._pid = 0
+        self.opened: Engine | None = None
+        """The engine until its database is closed. For what runs on its loop."""
+        self.before_closing: Callable[[], Awaitable[None]] = _nothing
 
     @property
     def engine(self) -> Engine | None:
@@ -127,7 +130,9 @@ class Runtime:
             observer=self._observer,
             settings=settings,
             before_routing=lambda: self._flush(engine),
+            before_closing=self.before_closing,
         )
+        self.opened = engine
         await engine.start()
         try:
             await self._settle_in(engine, first)
@@ -197,6 +202,10 @@ class Runtime:
             yield store
         finally:
             await store.stop()
+
+
+async def _nothing() -> None:
+    """Wait for nothing."""
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -13,6 +13,8 @@ from hookline._app.admission import Admission
 from hookline._app.application import ApplicationWebhooks
 from hookline._app.applications import Applications
 from hookline._app.event_types import EventTypes
+from hookline._app.operating import Operating
+from hookline._app.operational import Teller
 from hookline._app.runtime import Runtime
 from hookline._app.scope import whole_moment
 from hookline._domain import ids
@@ -23,12 +25,14 @@ from hookline._domain.options import KNOWN, EndpointOptions
 from hookline._domain.page import Page, Window
 from hookline._domain.readiness import Readiness
 from hookline._domain.replay import Job, JobState
+from hookline._domain.tally import Kind, Series, series
 from hookline._domain.vitals import Schema
 from hookline._engine import doctor
 from hookline._engine.api_keys import ApiKeys
 from hookline._engine.clock import SystemClock
 from hookline._engine.engine import Engine
-from hookline._observe.events import EventObserver, Listener, Observers
+from hookline._engine.observers import Observers
+from hookline._observe.events import EventObserver, Listener
 from hookline._observe.logs import LogObserver
 from hookline._ports import Clock, Observer, Reencrypted
 from hookline._sending import certificates
@@ -47,7 +51,7 @@ from hookline.errors import (
 log = logging.getLogger("hookline")
 
 
-class Webhooks(ApplicationWebhooks):
+class Webhooks(Operating, ApplicationWebhooks):
     """Outbound webhooks: of the application it runs in, and of as many others as you like.
 
     `events` is the catalogue: an Enum class or names; without it any well-formed event type is
@@ -74,8 +78,11 @@ class Webhooks(ApplicationWebhooks):
         told: list[Observer] = [LogObserver()]
         if on_event is not None:
             told.append(EventObserver(on_event))
-        observer = told[0] if len(told) == 1 else Observers(*told)
-        runtime = Runtime(self.settings, clock or SystemClock(), observer)
+        teller = Teller()
+        telling = EventObserver(teller.tell)
+        observer = Observers(*told, telling)
+        runtime = teller.runtime = Runtime(self.settings, clock or SystemClock(), observer)
+        runtime.before_closing = telling.drain
         super().__init__(runtime, Admission(self.settings, Catalogue(events)))
         self.applications = Applications(runtime)
         self.event_types = EventTypes(runtime)
@@ -106,6 +113,18 @@ class Webhooks(ApplicationWebhooks):
             raise JobNotFound(f"no job {job_id!r}")
         owner, job = found
         return job, ApplicationWebhooks(self._runtime, self._admission, owner)
+
+    async def all_figures(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        step: int | None = None,
+    ) -> Series:
+        """Return how attempts ended over all applications: see `figures`."""
+        start, end, step = self._range(Kind.ALL, since, until, step)
+        rows = await self._ask(lambda e, _: e.store.tallies.read(Kind.ALL, None, start, end))
+        return series(start, end, step, rows)
 
     # declaring -----------------------------------------------------------------------------
 
@@ -220,6 +239,13 @@ class Webhooks(ApplicationWebhooks):
     async def api_keys(self) -> list[ApiKey]:
         """Return all keys, oldest first, expired and revoked ones too."""
         return await self._ask(lambda e, _: _keys(e).all())
+
+    async def api_key_page(
+        self, window: Window | None = None, *, portal: bool = False
+    ) -> Page[ApiKey]:
+        """Return a part of the keys, in the order they were made; of portals only if asked for."""
+        part = window or Window()
+        return await self._ask(lambda e, _: e.store.api_keys.page(part, portal=portal))
 
     async def revoke_api_key(self, key_id: str) -> ApiKey:
         """Revoke a key, at once and for ever. Safe to call twice; raises ApiKeyNotFound."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from hookline._domain import check, ids
+from hookline._domain.operational import OPERATIONAL
 from hookline.errors import InvalidInput
 
 MAX_NAME = 256
@@ -38,6 +39,8 @@ def checked_uid(uid: object, prefix: str) -> str | None:
         return None
     if not isinstance(uid, str) or not _UID.fullmatch(uid):
         raise InvalidInput(f"uid: expected 1 to 256 of A-Z a-z 0-9 - _ ., got {uid!r}"[:200])
+    if prefix == ids.APPLICATION and uid == OPERATIONAL:
+        raise InvalidInput(f"uid: {uid!r} is reserved for operational webhooks")
     if uid.startswith(prefix):
         raise InvalidInput(f"uid: must not begin with {prefix!r}, as ids do")
     return uid

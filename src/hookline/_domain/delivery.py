@@ -61,6 +61,7 @@ class Failure(StrEnum):
     BLOCKED = "blocked_destination"
     PROXY = "proxy"
     OAUTH2 = "oauth2"
+    TRANSFORM = "transform"
     OTHER = "other"
 
 
@@ -206,6 +207,7 @@ _WORDS = {
     Failure.BLOCKED: "Destination blocked",
     Failure.PROXY: "Not let through by the proxy",
     Failure.OAUTH2: "No access token",
+    Failure.TRANSFORM: "Body could not be transformed",
     Failure.OTHER: "Transfer failed",
 }
 
@@ -226,7 +228,7 @@ def public_reason(outcome: Outcome) -> str:
     """Return the failure in words for whoever registered the URL: no address, no network here."""
     if outcome.failure is Failure.BLOCKED:
         return Failure.BLOCKED.value
-    about_them = outcome.failure in {Failure.TLS, Failure.PROTOCOL}
+    about_them = outcome.failure in {Failure.TLS, Failure.PROTOCOL, Failure.TRANSFORM}
     return describe(outcome if about_them else outcome._replace(detail=""))
 
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from hookline._domain import ed25519
 from hookline._domain.address import Policy
+from hookline._domain.expression import Document, Filter, Transform, Verdict
+from hookline._domain.expression.meter import ExpressionFailed
 from hookline._domain.identity import Identity, Proxying
 from hookline._domain.oauth2 import OAuth2
 from hookline._domain.signature import DEFAULT_FORMS, Signer, hmac_secret
@@ -25,6 +27,10 @@ MAX_PUBLISHED = 256
 """Characters of an event type that is published over the API, where its other clients allow it."""
 DEFAULT_CONCURRENCY = 20
 """Requests in flight to one endpoint, over all workers."""
+
+
+UNREADABLE = 1000
+"""Steps that a filter counts which is found to be unreadable."""
 
 
 class EndpointState(StrEnum):
@@ -69,6 +75,8 @@ class Endpoint:
     http2: bool = False
     proxy: str | None = field(default=None, repr=False)
     handshake: str | None = None
+    filter: str | None = None
+    transform: str | None = None
     source: str = "code"
     id: str | None = None
     disabled_at: datetime | None = None
@@ -210,6 +218,7 @@ class Target:
 
     `secrets` are newest first. `header_lines` are ready for the wire. `locked` says why neither
     could be read. `disabled_reason` is also set while it is pending: what is for it is held.
+    `app_rate` bounds the requests per second to all endpoints of its application `app` together.
     """
 
     key: bytes
@@ -224,6 +233,8 @@ class Target:
     rate_limit: float | None = None
     ordered: bool = False
     disabled_reason: str | None = None
+    app: bytes = b""
+    app_rate: float | None = None
     allowed_networks: tuple[str, ...] = ()
     signatures: tuple[str, ...] = DEFAULT_FORMS
     ca: str | None = field(default=None, repr=False)
@@ -232,6 +243,10 @@ class Target:
     oauth2: Mapping[str, Any] | None = field(default=None, repr=False)
     http2: bool = False
     proxy: str | None = field(default=None, repr=False)
+    filter: str | None = None
+    transform: str | None = None
+    _filter: Filter | None = field(default=None, repr=False)
+    _transform: Transform | None = field(default=None, repr=False)
     _destination: Destination | None = field(default=None, repr=False)
     _grant: OAuth2 | None = field(default=None, repr=False)
     _signer: Signer | None = field(default=None, repr=False)
@@ -254,6 +269,31 @@ class Target:
             allowed = policy.widened(self.allowed_networks)
             self._destination = Destination(parse(self.url), allowed, identity)
         return self._destination
+
+    def judges(self, document: Document) -> Verdict:
+        """Return whether its filter lets an event through; one that cannot be applied does."""
+        if self.filter is None:
+            return Verdict(passes=True)
+        try:
+            if self._filter is None:
+                self._filter = Filter(self.filter)
+        except InvalidInput as error:  # jmespath is not installed here, or changed by other means
+            return Verdict(passes=True, problem=str(error), steps=UNREADABLE)
+        return self._filter.passes(document)
+
+    def body_of(self, body: bytes, limit: int) -> bytes:
+        """Return what is sent for an event: its body, or what is made of it, `limit` bytes at most.
+
+        Raises ExpressionFailed.
+        """
+        if self.transform is None:
+            return body
+        try:
+            if self._transform is None:
+                self._transform = Transform(self.transform)
+        except InvalidInput as error:
+            raise ExpressionFailed(str(error)) from None
+        return self._transform.transformed(Document(body), limit)
 
     def grant(self) -> OAuth2 | None:
         """Return how access tokens are had, None for an endpoint that needs none."""

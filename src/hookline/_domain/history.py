@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from hookline._domain.breaker import CircuitState
 from hookline._domain.delivery import Attempt, DeliveryState
@@ -49,6 +50,21 @@ class Filter:
     status_class: int | None = None
     endpoint: bytes | None = None
     text: str | None = None
+
+
+class Head(NamedTuple):
+    """What a message is about, without what it says."""
+
+    key: bytes
+    event_type: str
+    channels: tuple[str, ...]
+
+
+class Followed(NamedTuple):
+    """Messages as they came up, and where to go on when this was the last that was heard."""
+
+    messages: list[Message]
+    position: str
 
 
 @dataclass(frozen=True, slots=True)

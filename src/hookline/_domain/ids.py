@@ -16,6 +16,7 @@ MESSAGE = "msg_"
 ATTEMPT = "atmpt_"
 JOB = "job_"
 API_KEY = "key_"
+AUDIT = "audit_"
 
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 _VALUES = {c: i for i, c in enumerate(ALPHABET)}

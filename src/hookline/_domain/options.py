@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 
 from hookline._domain import address, check, forms, handshake, retry
 from hookline._domain.application import checked_metadata
+from hookline._domain.expression import check_filter, check_transform
 from hookline._domain.identity import DIRECT, check_pem, parse_proxy
 from hookline._domain.oauth2 import OAuth2
 from hookline.errors import InvalidInput
@@ -38,6 +39,10 @@ class EndpointOptions(TypedDict, total=False):
     the setting's way; the operator's too. An endpoint with `channels` (10 at most) gets only what
     is sent to one of them. `metadata` is yours: 50 texts by name.
 
+    `filter` is a JMESPath expression over the body of an event: the endpoint gets those for which
+    it is true. `transform` is one whose result, an object, is sent to it instead. Both are at most
+    4,096 characters and need `pip install 'hookline[filters]'`.
+
     `ca` are certificates (PEM) that the endpoint's must be signed by, instead of the system's
     authorities. `client_certificate` (PEM, the issuers after it) and `client_key` (PEM, not
     encrypted) are shown to it. `oauth2` has `token_url`, `client_id`, `client_secret`, and if need
@@ -64,6 +69,8 @@ class EndpointOptions(TypedDict, total=False):
     handshake: str | None
     channels: Sequence[str] | None
     metadata: Mapping[str, str] | None
+    filter: str | None
+    transform: str | None
 
 
 KNOWN = tuple(EndpointOptions.__annotations__)
@@ -125,4 +132,6 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "proxy": _proxy,
     "channels": lambda texts: names("channels", texts, MAX_CHANNELS),
     "metadata": checked_metadata,
+    "filter": check_filter,
+    "transform": check_transform,
 }

@@ -41,7 +41,9 @@ class Selection:
     Messages published from `since` until before `until`, or the one `message`; at one `endpoint`
     or, without it, at every one that is enabled; in one of the `states`; of one of the
     `event_types` (`customer.*` counts for a whole family), or of any when there are none. `missing`
-    adds what an endpoint wants today and never got: no delivery, and no attempt.
+    adds what an endpoint wants today and never got: no delivery, and no attempt. `channel` and
+    `tag` narrow it to messages that were sent to the one and have the other, `status_class` to
+    deliveries whose last attempt was answered so: 500 for 500 to 599, 0 for no answer.
     """
 
     since: datetime | None = None
@@ -51,6 +53,9 @@ class Selection:
     states: tuple[DeliveryState, ...] = FAILED
     event_types: tuple[str, ...] = ()
     missing: bool = False
+    channel: str | None = None
+    tag: str | None = None
+    status_class: int | None = None
 
     def __post_init__(self) -> None:
         """Raise InvalidInput for a selection that says too little, or nothing that can be met."""
@@ -69,6 +74,13 @@ class Selection:
                     f"{', '.join(s.value for s in EVERYTHING)}"
                 )
 
+        if self.status_class not in (None, 0, 100, 200, 300, 400, 500):
+            raise InvalidInput(
+                f"status_class: {self.status_class} is none of 0, 100, 200, 300, 400 and 500"
+            )
+        if self.status_class is not None and self.missing:
+            raise InvalidInput("status_class: what is missing was not answered; leave one out")
+
     @property
     def live(self) -> frozenset[DeliveryState]:
         """The states among them that live rows have."""
@@ -83,6 +95,12 @@ class Selection:
         words = [s.value for s in self.states] + (["missing"] if self.missing else [])
         kinds = " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
         types = f" of {', '.join(self.event_types)}" if self.event_types else ""
+        if self.channel is not None:
+            types += f" in channel {self.channel}"
+        if self.tag is not None:
+            types += f" tagged {self.tag}"
+        if self.status_class is not None:
+            types += f" last answered {self.status_class or 'nothing'}"
         if self.message is not None:
             which = f" of {self.message}"
         else:
@@ -95,9 +113,14 @@ def _utc(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+REPLAY, PURGE = "replay", "purge"
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A replay: what it selects, and how far it got.
+
+    Or, its `task` being `purge`, the erasure of an application's contents: `done` were erased.
 
     `total` were selected when it was counted; while `counted` is false the number still grows.
     `done` of them were made due, `rate` per second at most. A job is finished when all were made
@@ -116,6 +139,7 @@ class Job:
     created_at: datetime
     updated_at: datetime
     reason: str | None = None
+    task: str = REPLAY
     _wait: Callable[[float], Awaitable["Job"]] | None = field(
         default=None, repr=False, compare=False
     )

@@ -39,18 +39,27 @@ class Flight:
     token: str | None = field(default=None, repr=False)
 
 
-def prepare(flight: Flight, settings: Settings, policy: Policy, proxying: Proxying) -> Request:
+def prepare(
+    flight: Flight,
+    settings: Settings,
+    policy: Policy,
+    proxying: Proxying,
+    *,
+    verbatim: bool = False,
+) -> Request:
     """Return the request for one delivery, signed as of its start.
 
-    Raises SecretsLocked when the endpoint's secrets do not open, InvalidUrl when its URL was
-    changed by other means.
+    `verbatim`: the endpoint's transformation is for events, and this is none. Raises SecretsLocked
+    when the endpoint's secrets do not open, InvalidUrl when its URL was changed by other means,
+    ExpressionFailed when its transformation has no result for this body.
     """
     delivery, target = flight.delivery, flight.delivery.target
     if target.locked is not None:
         raise SecretsLocked(target.locked)
     timeout = target.timeout if target.timeout is not None else settings.timeout
     url, allowed, identity = target.destination(policy, proxying)
-    lines = sign(delivery, flight.started_at)
+    body = delivery.body if verbatim else target.body_of(delivery.body, settings.payload_limit)
+    lines = sign(delivery, body, flight.started_at)
     if flight.token is not None:
         lines.append(f"Authorization: Bearer {flight.token}")
     return Request(
@@ -58,15 +67,18 @@ def prepare(flight: Flight, settings: Settings, policy: Policy, proxying: Proxyi
         url=url,
         policy=allowed,
         header_lines=lines,
-        body=delivery.body,
+        body=body,
         connect_timeout_ms=int(min(settings.connect_timeout, timeout) * 1000),
         timeout_ms=int(timeout * 1000),
         identity=identity,
     )
 
 
-def sign(delivery: Leased, now: int) -> list[str]:
-    """Return the header lines of one attempt. Signed when sent: verifiers refuse old timestamps."""
+def sign(delivery: Leased, body: bytes, now: int) -> list[str]:
+    """Return the header lines of one attempt. Signed when sent: verifiers refuse old timestamps.
+
+    `body` is what is sent.
+    """
     target, seconds = delivery.target, now // 1000
     message_id = ids.encode(ids.MESSAGE, delivery.message)
     lines = [
@@ -79,7 +91,7 @@ def sign(delivery: Leased, now: int) -> list[str]:
     ]
     signer = target.signer(now)
     if signer is not None:
-        lines += signer.lines(message_id, seconds, delivery.body)
+        lines += signer.lines(message_id, seconds, body)
     return lines
 
 

@@ -66,7 +66,7 @@ class _Prober:
         body = envelope(EVENT, TEST_DATA, at).content
         delivery = Leased(message or new_key(at), EVENT, body, target or self._target, 0)
         flight = Flight(delivery, at, at, token=self._token)
-        return prepare(flight, self._settings, self._policy, self._proxying)
+        return prepare(flight, self._settings, self._policy, self._proxying, verbatim=True)
 
     async def genuine(self, message: bytes) -> Outcome:
         return await self._errands.send(self.request(message=message))

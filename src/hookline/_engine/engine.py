@@ -8,8 +8,10 @@ from hookline._domain.delivery import DeliveryStatus
 from hookline._domain.endpoint import Endpoint
 from hookline._engine.errand import Errands
 from hookline._engine.handshake import Handshaker
+from hookline._engine.observers import Observers
 from hookline._engine.publish import Publisher
 from hookline._engine.replay import Replayer
+from hookline._engine.tally import Counter
 from hookline._engine.upkeep import keep_house
 from hookline._engine.worker import Worker
 from hookline._ports import Clock, NewMessage, Observer, Queue, Sender, Store
@@ -33,8 +35,11 @@ class Engine:
         observer: Observer,
         settings: Settings,
         before_routing: Callable[[], Awaitable[None]],
+        before_closing: Callable[[], Awaitable[None]],
     ) -> None:
         """Nothing is opened before `start`.
+
+        `before_closing` is awaited once nothing is delivered any more, with the database open.
 
         `before_routing` is awaited before each look for messages: it stores what was declared.
         `errands` sends what is no delivery.
@@ -42,7 +47,10 @@ class Engine:
         self.store = store
         self.queue = queue
         self.clock = clock
+        self.counter = Counter(store.tallies, clock, observer)
+        observer = Observers(observer, self.counter)
         self._observer = observer
+        self._before_closing = before_closing
         self._settings = settings
         self.worker = Worker(queue, sender, clock, observer, settings, before_routing)
         self.replayer = Replayer(
@@ -85,6 +93,7 @@ class Engine:
         """Start the worker. Called once the endpoints declared so far are stored."""
         if self._settings.deliver:
             await self.worker.start()
+            self.counter.start()
             self.replayer.start()
             self.handshaker.start()
         self._upkeep = asyncio.create_task(
@@ -105,6 +114,8 @@ class Engine:
             self._errands.stop()
             await self.replayer.stop()
             await self.worker.stop()
+            await self.counter.stop()
+            await self._before_closing()
         finally:
             if self._upkeep is not None:
                 self._upkeep.cancel()

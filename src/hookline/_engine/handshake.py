@@ -207,7 +207,7 @@ def _flight(leased: LeasedHandshake, challenge: str, now: int) -> Flight:
 
 def question(flight: Flight, settings: Settings, policy: Policy, proxying: Proxying) -> Request:
     """Return the challenge as a delivery is sent: signed, and with the endpoint's own headers."""
-    request = prepare(flight, settings, policy, proxying)
+    request = prepare(flight, settings, policy, proxying, verbatim=True)
     request.limit = handshake.MOST_READ
     return request
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hookline._domain import ids
-from hookline._domain.replay import Job, JobState, Selection
+from hookline._domain.replay import REPLAY, Job, JobState, Selection
 from hookline._engine.lookout import keep_looking
 from hookline._ports import Clock, Jobs, Observer
 from hookline._settings import Settings
@@ -108,9 +108,11 @@ class Replayer:
 
     # asking --------------------------------------------------------------------------------
 
-    async def add(self, app: bytes, selection: Selection, rate: float | None) -> Job:
+    async def add(
+        self, app: bytes, selection: Selection, rate: float | None, task: str = REPLAY
+    ) -> Job:
         """Store a job, and begin with it if it is this worker's turn."""
-        job = await self._jobs.add(app, selection, rate, self._clock.now())
+        job = await self._jobs.add(app, selection, rate, self._clock.now(), task)
         self.wake()
         return job
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from hookline._domain.delivery import Decision, Failure, Outcome
+from hookline._domain.expression.meter import ExpressionFailed
 from hookline._engine.attempt import Flight, conclude, prepare
 from hookline._engine.batcher import Batcher
 from hookline._engine.keys import new_key
@@ -46,6 +47,8 @@ BEAT_INTERVAL = 2.0
 """Seconds between signs of life; one that joins waits for one, so that all know their share."""
 FAREWELL = 5.0
 """Seconds a stopping worker spends on telling a database that does not answer."""
+TRANSFORMED = 8
+"""Bodies transformed in one turn of the loop: each may take 100 ms of it, at worst."""
 UNAUTHORIZED = 401
 NEVER = 1 << 62
 BACKOFF = (100, 200, 500, 1000, 2000, 5000)
@@ -234,6 +237,8 @@ class Worker:
         for message, event_type, endpoints in routed.counts:
             self._observer.routed(message, event_type, endpoints)
             self._notify(message)
+        for message, target, problem in routed.unfiltered:
+            self._observer.unfiltered(message, target, problem)
         if routed.waiting:
             self._claim_at = now
             self._later(self._queue.announce())  # others may have room for what is due
@@ -280,7 +285,11 @@ class Worker:
         now, most = self._clock.now(), self._settings.max_in_flight
         going: list[Flight] = []
         back = self._limiter.take_back()
+        transforms = 0
         while self._ready and self._airborne + len(going) < most:
+            if transforms >= TRANSFORMED:
+                self._home.call_soon(self._send, ())
+                break
             flight = self._ready.popleft()
             if flight.lease_until <= now:
                 # This process slept: somebody else may have sent it meanwhile.
@@ -289,6 +298,7 @@ class Worker:
                 continue
             flight.started_at, flight.sent = now, True
             going.append(flight)
+            transforms += flight.delivery.target.transform is not None
         if going:
             self._airborne += len(going)
             self._sender.send(self._prepare(going))
@@ -311,6 +321,10 @@ class Worker:
                     if flight.token is None:
                         continue
                 requests.append(prepare(flight, self._settings, self._policy, self._proxying))
+            except ExpressionFailed as error:
+                self._on_results(
+                    [(flight, Outcome(failure=Failure.TRANSFORM, detail=str(error)[:200]))]
+                )
             except Exception as error:  # noqa: BLE001 - one endpoint's damage is not the others'
                 detail = f"could not be prepared: {error}"[:200]
                 self._on_results([(flight, Outcome(failure=Failure.OTHER, detail=detail))])

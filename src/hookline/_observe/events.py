@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Target
-from hookline._ports import Observer, Settlement
+from hookline._ports import Settlement
 
 log = logging.getLogger("hookline")
 
@@ -30,6 +30,8 @@ class OperationalEvent(NamedTuple):
     message_id: str | None = None
     attempts: int = 0
 
+
+DRAIN_SECONDS = 5.0
 
 Listener = Callable[[OperationalEvent], Awaitable[None] | None]
 
@@ -61,6 +63,9 @@ class EventObserver:
         message_id = ids.encode(ids.MESSAGE, delivery.message)
         self._tell(kind, delivery.target, reason, message_id, delivery.attempts + 1)
 
+    def unfiltered(self, message: bytes, target: Target, problem: str) -> None:
+        """Say nothing: the log does."""
+
     def lost(self, settlement: Settlement) -> None:
         """Say nothing: an ordinary result."""
 
@@ -83,6 +88,13 @@ class EventObserver:
 
     def trouble(self, what: str, error: BaseException) -> None:
         """Say nothing: the log does."""
+
+    async def drain(self) -> None:
+        """Wait until the listener has heard everything, for some seconds at most."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
+            for task in late:
+                task.cancel()
 
     def _tell(
         self,
@@ -110,51 +122,3 @@ class EventObserver:
             await answer
         except Exception:
             log.exception("The on_event listener failed on %s", kind)
-
-
-class Observers:
-    """Several observers as one."""
-
-    def __init__(self, *observers: Observer) -> None:
-        """Told in this order."""
-        self._observers = observers
-
-    def routed(self, message: bytes, event_type: str, endpoints: int) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.routed(message, event_type, endpoints)
-
-    def attempted(self, settlement: Settlement) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.attempted(settlement)
-
-    def lost(self, settlement: Settlement) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.lost(settlement)
-
-    def failing(self, target: Target, milliseconds: int) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.failing(target, milliseconds)
-
-    def disabled(self, target: Target, reason: str) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.disabled(target, reason)
-
-    def verified(self, target: Target, released: int) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.verified(target, released)
-
-    def unverified(self, target: Target, reason: str, next_try_in: int | None) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.unverified(target, reason, next_try_in)
-
-    def trouble(self, what: str, error: BaseException) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.trouble(what, error)

@@ -46,6 +46,21 @@ class LogObserver:
                 extra=_fields(settlement),
             )
 
+    def unfiltered(self, message: bytes, target: Target, problem: str) -> None:
+        """Say that a filter failed, and that the endpoint gets the event."""
+        message_id = ids.encode(ids.MESSAGE, message)
+        log.warning(
+            "The filter of endpoint %s failed on %s, which is sent: %s",
+            target.url,
+            message_id,
+            problem,
+            extra={
+                "message_id": message_id,
+                "endpoint_id": ids.encode(ids.ENDPOINT, target.key),
+                "reason": problem,
+            },
+        )
+
     def lost(self, settlement: Settlement) -> None:
         """A lease ran out before the answer was there: another worker has the delivery."""
         log.warning(

@@ -6,7 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from hookline._domain import ids
-from hookline._domain.api_key import APPLICATION, ApiKey, with_ids
+from hookline._domain.api_key import APPLICATION, PORTAL, ApiKey, with_ids
+from hookline._domain.page import Page, Window
+from hookline._storage import paging
+from hookline._storage.audit import note
 from hookline._storage.rows import maybe_time, time
 from hookline._storage.schema import api_key, application
 from hookline._storage.sealed import Transaction
@@ -42,6 +45,8 @@ class SqlApiKeys:
                 "expires_at": _milliseconds(new.expires_at),
             }
             await connection.execute(api_key.insert(), values)
+            name = ids.encode(ids.API_KEY, key)
+            await note(connection, "api_key.created", name, now, fields=["name", "scopes"])
             row = (await connection.execute(_select(key))).one()
         return _api_key(row)
 
@@ -50,6 +55,15 @@ class SqlApiKeys:
         async with self._reading() as connection:
             rows = await connection.execute(sa.select(api_key).order_by(api_key.c.id))
             return [_api_key(row) for row in rows]
+
+    async def page(self, window: Window, *, portal: bool) -> Page[ApiKey]:
+        """Return keys in the order they were made; those of portals only if asked for."""
+        query = sa.select(api_key)
+        if not portal:
+            query = query.where(~sa.cast(api_key.c.scopes, sa.Text).contains(f'"{PORTAL}"'))
+        async with self._reading() as connection:
+            rows, more = await paging.rows(connection, query, api_key.c.id, window)
+        return Page([_api_key(row) for row in rows], more, rows[-1].id if rows else None)
 
     async def find(self, key: bytes) -> tuple[bytes, ApiKey] | None:
         """Return the hash of a key's token, and the key."""
@@ -67,11 +81,13 @@ class SqlApiKeys:
     async def revoke(self, key: bytes, now: int) -> ApiKey | None:
         """Revoke a key unless it is already; None when there is no such key."""
         async with self._writing() as connection:
-            await connection.execute(
+            revoked = await connection.execute(
                 api_key.update()
                 .where(api_key.c.id == key, api_key.c.revoked_at.is_(None))
                 .values(revoked_at=now)
             )
+            if revoked.rowcount:
+                await note(connection, "api_key.revoked", ids.encode(ids.API_KEY, key), now)
             row = (await connection.execute(_select(key))).first()
             return None if row is None else _api_key(row)
 

@@ -10,9 +10,11 @@ from hookline._domain import ids
 from hookline._domain.application import Application
 from hookline._domain.event_type import EventType
 from hookline._domain.handshake import Ownership
+from hookline._domain.operational import OPERATIONAL
 from hookline._domain.page import Page, Window
 from hookline._engine.keys import new_key
 from hookline._storage import paging
+from hookline._storage.audit import note
 from hookline._storage.handshake import demands
 from hookline._storage.rows import time
 from hookline._storage.schema import (
@@ -73,9 +75,15 @@ class SqlApplications:
         async with self._writing() as connection:
             made = await connection.execute(self._insert(application).on_conflict_do_nothing(), row)
             own = await self._one(connection, application.c.id == key)
+            if made.rowcount:
+                named = [name for name, value in values.items() if value]
+                await note(connection, "application.created", _id(key), now, app=key, fields=named)
             if made.rowcount or own is not None:
                 return _application(own), True
             if not get_if_exists:
+                if values.get("uid") is None:
+                    name = ids.encode(ids.APPLICATION, key)
+                    raise AlreadyExists(f"id: there is, or was, an application {name!r} already")
                 raise AlreadyExists(f"uid: there is an application {values['uid']!r} already")
             return _application(await self._one(connection, application.c.uid == row["uid"])), False
 
@@ -98,7 +106,8 @@ class SqlApplications:
 
     async def page(self, window: Window) -> Page[Application]:
         """Return applications in the order they were made."""
-        query = sa.select(application).where(application.c.deleted_at.is_(None))
+        listed = application.c.uid.is_distinct_from(OPERATIONAL)
+        query = sa.select(application).where(application.c.deleted_at.is_(None), listed)
         async with self._reading() as connection:
             rows, more = await paging.rows(connection, query, application.c.id, window)
         return Page([_application(row) for row in rows], more, rows[-1].id if rows else None)
@@ -112,11 +121,25 @@ class SqlApplications:
             )
             if taken:
                 raise AlreadyExists(f"uid: there is an application {values['uid']!r} already")
+            before = await self._one(connection, mine)
+            if before is None:
+                return None
             await connection.execute(
                 application.update()
                 .where(mine, application.c.deleted_at.is_(None))
                 .values(**values, updated_at=now, revision=application.c.revision + 1)
             )
+            changed = [name for name, value in values.items() if getattr(before, name) != value]
+            if "rate_limit" in changed:  # what workers keep of its endpoints has it
+                await connection.execute(
+                    endpoint.update()
+                    .where(endpoint.c.app_id == key)
+                    .values(revision=endpoint.c.revision + 1)
+                )
+            if changed:
+                await note(
+                    connection, "application.updated", _id(key), now, app=key, fields=changed
+                )
             found = await self._one(connection, mine)
             return None if found is None else _application(found)
 
@@ -133,6 +156,7 @@ class SqlApplications:
             )
             if gone.rowcount:
                 await connection.execute(endpoint.delete().where(endpoint.c.app_id == key))
+                await note(connection, "application.deleted", _id(key), now, app=key)
             return bool(gone.rowcount)
 
     async def purge(self) -> int:
@@ -162,6 +186,10 @@ class SqlApplications:
                 ):
                     await connection.execute(column.table.delete().where(column.in_(keys)))
             return len(keys)
+
+
+def _id(key: bytes) -> str:
+    return ids.encode(ids.APPLICATION, key)
 
 
 def _named(name: str) -> sa.ColumnElement[bool]:
@@ -209,6 +237,8 @@ class SqlEventTypes:
             )
             if not made.rowcount:
                 raise AlreadyExists(f"name: there is an event type {values['name']!r} already")
+            named = [name for name, value in values.items() if value]
+            await note(connection, "event_type.created", values["name"], now, fields=named)
         return _event_type_of(row)
 
     async def get(self, name: str) -> EventType | None:
@@ -232,8 +262,14 @@ class SqlEventTypes:
         """Change the fields given; None when there is no such event type."""
         async with self._writing() as connection:
             mine = event_type.c.name == name
+            before = (await connection.execute(sa.select(event_type).where(mine))).first()
+            if before is None:
+                return None
             changed = {**values, "updated_at": now}
             await connection.execute(event_type.update().where(mine).values(**changed))
+            told = [field for field, value in values.items() if getattr(before, field) != value]
+            if told:
+                await note(connection, "event_type.updated", name, now, fields=told)
             row = (await connection.execute(sa.select(event_type).where(mine))).mappings().first()
             return None if row is None else _event_type_of(row)
 
@@ -241,10 +277,12 @@ class SqlEventTypes:
         """Archive an event type, or remove it; False when there is none."""
         async with self._writing() as connection:
             mine = event_type.c.name == name
-            if expunge:
-                return bool((await connection.execute(event_type.delete().where(mine))).rowcount)
             archive = event_type.update().where(mine).values(archived=True, updated_at=now)
-            return bool((await connection.execute(archive)).rowcount)
+            done = await connection.execute(event_type.delete().where(mine) if expunge else archive)
+            if done.rowcount:
+                action = "event_type.deleted" if expunge else "event_type.archived"
+                await note(connection, action, name, now)
+            return bool(done.rowcount)
 
 
 _EMPTY = {

@@ -7,6 +7,7 @@ from typing import Any
 
 from hookline._domain.breaker import Circuit, CircuitState
 from hookline._domain.endpoint import Target
+from hookline._domain.expression import Document
 from hookline._ports import Circuits, Leased, RoomOf, Routed
 from hookline._storage.schema import HELD, IN_LINE
 
@@ -16,6 +17,9 @@ ROUTE_ROWS = 1000
 is routed in steps, so that nobody waits long for the write lock."""
 SCAN_ENDPOINTS = 1000
 """Endpoints one claim looks at."""
+MOST_STEPS = 200_000
+"""Steps that filters make in one routing batch, or one page of a replay: 100 ms at worst. What is
+over that is for the next one, so that no customer's filter makes others wait."""
 FAIR_SHARE = 4
 """Deliveries an endpoint gets per claim at least, before the next endpoint has its turn."""
 
@@ -36,6 +40,7 @@ class RouteBatch:
 
     `rows` are (message, endpoint, lease, next_attempt_at, line). `occupied` are the lines of
     ordered endpoints that somebody stands in, those of this batch added to them as it goes.
+    `steps` is what filters have cost.
     """
 
     room: int
@@ -47,12 +52,13 @@ class RouteBatch:
     rows: list[tuple[bytes, bytes, int, int, str | None]] = field(default_factory=list)
     routed: Routed = field(default_factory=Routed)
     lease: int = field(default_factory=new_lease)
+    steps: int = 0
     _rooms: dict[bytes, int] = field(default_factory=dict)
 
     @property
     def full(self) -> bool:
         """Whether the transaction is as large as it may get."""
-        return len(self.rows) >= ROUTE_ROWS
+        return len(self.rows) >= ROUTE_ROWS or self.steps >= MOST_STEPS
 
     def add(
         self,
@@ -67,12 +73,17 @@ class RouteBatch:
 
         `after` is that endpoint of the step before, None in the first one.
         """
-        if after is None:
-            active = sum(1 for target in wanted if target.disabled_reason is None)
-            self.routed.counts.append((message, event_type, active))
-        else:
+        filtered = any(target.filter is not None for target in wanted)
+        if after is not None:
             wanted = [target for target in wanted if target.key > after]
         step = wanted[: ROUTE_ROWS - len(self.rows)]
+        last = step[-1].key if len(step) < len(wanted) else None
+        if filtered:
+            step, last = self._let_through(step, last, message, body)
+        if filtered or after is None:
+            told_of = step if filtered else wanted
+            active = sum(1 for target in told_of if target.disabled_reason is None)
+            self.routed.counts.append((message, event_type, active))
         for target in step:
             line = (ordering_key or "") if target.ordered else None
             if line is not None and not self._is_head(target.key, line):
@@ -86,7 +97,26 @@ class RouteBatch:
             else:
                 self.rows.append((message, target.key, 0, self.now, line))
                 self.routed.waiting = True
-        return step[-1].key if len(step) < len(wanted) else None
+        return last
+
+    def _let_through(
+        self, step: Sequence[Target], last: bytes | None, message: bytes, body: bytes
+    ) -> tuple[list[Target], bytes | None]:
+        """Return those endpoints of a step whose filters let the message through.
+
+        And the last one that was asked, when some are left for the next step.
+        """
+        document, through = Document(body), []
+        for position, target in enumerate(step, 1):
+            verdict = target.judges(document)
+            if verdict.problem is not None:
+                self.routed.unfiltered.append((message, target, verdict.problem))
+            if verdict.passes:
+                through.append(target)
+            self.steps += verdict.steps
+            if self.steps >= MOST_STEPS and position < len(step):
+                return through, target.key
+        return through, last
 
     def _is_head(self, endpoint: bytes, line: str) -> bool:
         """Return whether nobody stands in the line; from now on somebody does."""

@@ -63,6 +63,7 @@ def open_database(url: sa.URL, settings: Settings) -> Database:
         messages_ms=round(settings.retention_messages * DAY),
         payloads_ms=round(settings.retention_payloads * DAY),
         attempts_ms=round(settings.retention_attempts * DAY),
+        audit_ms=round(settings.retention_audit * DAY),
     )
     vault = Vault(parse_keys(settings.encryption_key))
     if url.get_backend_name() == "sqlite":

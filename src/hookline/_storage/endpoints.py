@@ -10,15 +10,18 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hookline._domain import ids
+from hookline._domain.audit import CODE, FILE, acting
 from hookline._domain.breaker import CircuitState
 from hookline._domain.endpoint import Endpoint
 from hookline._domain.handshake import Handshake
 from hookline._domain.history import EndpointHealth
 from hookline._domain.options import SENSITIVE
 from hookline._domain.page import Page, Window
+from hookline._domain.plan import plain
 from hookline._engine.keys import new_key
 from hookline._storage import handshake as pending
 from hookline._storage import paging, sealed
+from hookline._storage.audit import note_endpoint
 from hookline._storage.rows import (
     EXTRA,
     SECRET,
@@ -147,6 +150,14 @@ class SqlEndpoints:
             connection, self._insert(handshake), key, demanded, now, elsewhere=moved
         )
         await self._touch(connection, key)
+        changes = {name: getattr(declared, name) for name in (*_COLUMNS, "headers", *EXTRA)}
+        told = self._told(found, {**changes, "uid": found.uid if found is not None else None})
+        signed = found is not None or declared.secret is not None
+        if signed and (before or b"")[HALF:] != digest[HALF:]:
+            told.add("secret")
+        action = "endpoint.created" if found is None else "endpoint.updated"
+        actor = FILE if declared.source == "file" else acting.get()
+        await note_endpoint(connection, action, key, now, told, actor)
         return key if back or lifted else None
 
     async def _replace_secrets(
@@ -201,8 +212,10 @@ class SqlEndpoints:
                 )
             )
             gone = [(key, url) for key, url in rows if url not in keep]
+            actor = FILE if source == "file" else CODE
             for key, _ in gone:
                 await self._set_disabled(connection, key, now, reason)
+                await note_endpoint(connection, "endpoint.disabled", key, now, actor=actor)
             return [url for _, url in gone]
 
     # looking up ----------------------------------------------------------------------------
@@ -317,6 +330,8 @@ class SqlEndpoints:
             if await pending.demanded(connection, app, new.handshake) is not Handshake.NONE:
                 await pending.require(connection, self._insert(handshake), key, now)
             await self._touch(connection, key)
+            given = {name: getattr(new, name) for name in (*_COLUMNS, "headers", *EXTRA)}
+            await note_endpoint(connection, "endpoint.created", key, now, self._told(None, given))
         return (await self.get(app, [key]))[key]
 
     async def update(
@@ -349,6 +364,9 @@ class SqlEndpoints:
             if moved and await pending.demanded(connection, app, own) is not Handshake.NONE:
                 await pending.require(connection, self._insert(handshake), key, now)
             await self._touch(connection, key)
+            told = self._told(row, changes)
+            if told:
+                await note_endpoint(connection, "endpoint.updated", key, now, told)
         released = await self._release(key, now) if "disabled_reason" in changes else 0
         return (await self.get(app, [key]))[key], released
 
@@ -370,6 +388,19 @@ class SqlEndpoints:
             options = {**row.options, **_named(changes, plain)}
             values["options"] = {name: value for name, value in options.items() if value}
         return values
+
+    def _told(self, row: Any, changes: Mapping[str, Any]) -> set[str]:
+        """Return which of the fields given are not as a row has them; None is an empty one."""
+        before: dict[str, Any] = {}
+        if row is not None:
+            before |= {name: getattr(row, name) for name in _COLUMNS} | row.options
+            with suppress(SecretsLocked):
+                before["headers"] = opened_headers(self._vault, row.headers, row.id)
+                before |= opened_credentials(self._vault, row.credentials, row.id)
+            before["disabled_reason"] = row.disabled_reason
+        told = {name for name, value in changes.items() if plain(before.get(name)) != plain(value)}
+        told -= {name for name in told if not (before.get(name) or changes[name])}
+        return {"disabled" if name == "disabled_reason" else name for name in told}
 
     def _row(self, new: Endpoint, key: bytes, now: int) -> dict[str, Any]:
         """Return the columns of an endpoint that say what it is."""
@@ -414,13 +445,14 @@ class SqlEndpoints:
         mine = sa.and_(endpoint.c.id == key, _of(app))
         async with self._writing() as connection:
             await self._lock(connection, app)
-            gone = await connection.execute(
+            if await connection.scalar(sa.select(endpoint.c.id).where(mine)) is None:
+                return False
+            await note_endpoint(connection, "endpoint.deleted", key, now)
+            await connection.execute(
                 endpoint.update()
                 .where(mine)
                 .values(disabled_at=now, disabled_reason="deleted", declared_url=None, uid=None)
             )
-            if not gone.rowcount:
-                return False
             await self._touch(connection, key)
         await self._empty(key)
         async with self._writing() as connection:
@@ -477,17 +509,20 @@ class SqlEndpoints:
             )
             await self._add_secret(connection, key, secret, now)
             await self._touch(connection, key)
+            await note_endpoint(connection, "endpoint.secret_rotated", key, now)
 
     async def enable(self, key: bytes, now: int) -> int:
         """Enable an endpoint; make what was held due now and return how many that were."""
         async with self._writing() as connection:
             await self._set_disabled(connection, key, None, None)
+            await note_endpoint(connection, "endpoint.enabled", key, now)
         return await self._release(key, now)
 
     async def disable(self, key: bytes, reason: str, now: int) -> None:
         """Disable an endpoint."""
         async with self._writing() as connection:
             await self._set_disabled(connection, key, now, reason)
+            await note_endpoint(connection, "endpoint.disabled", key, now)
 
     async def change_url(self, key: bytes, url: str, now: int) -> None:
         """Send an endpoint's deliveries elsewhere; pending again where a handshake is demanded.
@@ -513,6 +548,7 @@ class SqlEndpoints:
             if await pending.demanded(connection, row.app_id, own) is not Handshake.NONE:
                 await pending.require(connection, self._insert(handshake), key, now)
             await self._touch(connection, key)
+            await note_endpoint(connection, "endpoint.updated", key, now, ["url"])
 
     async def _set_disabled(
         self, connection: AsyncConnection, key: bytes, at: int | None, reason: str | None

@@ -24,6 +24,7 @@ NEVER = HELD
 """`next_try_at` after the last try."""
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 _TEXT = [sa.cast(endpoint.c[name], sa.Text).label(name) for name in ("options", "retry_schedule")]
+_owner = application.alias()
 _ROW = [
     endpoint.c.id,
     endpoint.c.app_id,
@@ -40,6 +41,10 @@ _ROW = [
     endpoint.c.disabled_reason,
     endpoint.c.granted_origin,
     endpoint.c.granted_rate,
+    sa.select(_owner.c.rate_limit)
+    .where(_owner.c.id == endpoint.c.app_id)
+    .scalar_subquery()
+    .label("app_rate"),
     handshake.c.endpoint_id.is_not(None).label("pending"),
 ]
 """What `rows.target` wants, JSON as the text it is."""

@@ -15,8 +15,9 @@ from sqlalchemy.ext.compiler import compiles
 
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
-from hookline._domain.history import Attempted, AttemptOf, EndpointStats, Filter, Message
+from hookline._domain.history import Attempted, AttemptOf, EndpointStats, Filter, Head, Message
 from hookline._domain.page import Page, Window
+from hookline._storage.audit import note_message
 from hookline._storage.rows import attempt_of, first_key, live_state, maybe_time, time
 from hookline._storage.schema import HELD, IN_LINE, attempt, delivery, message
 from hookline._storage.sealed import Transaction
@@ -50,6 +51,15 @@ class SqlHistory:
         async with self._reading() as connection:
             row = (await connection.execute(query)).first()
             return None if row is None else _message(row)
+
+    async def heads(self, app: bytes, after: bytes, limit: int) -> list[Head]:
+        """Return what messages after a key are about, the oldest first; not tests of endpoints."""
+        columns = (message.c.id, message.c.event_type, message.c.channels)
+        mine = (message.c.app_id == app, message.c.id > after, message.c.only_endpoint.is_(None))
+        query = sa.select(*columns).where(*mine).order_by(message.c.id).limit(limit)
+        async with self._reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [Head(r.id, r.event_type, tuple(json.loads(r.channels or "[]"))) for r in rows]
 
     async def messages(self, app: bytes, wanted: Filter, window: Window) -> Page[Message]:
         """Return messages of an application."""
@@ -159,12 +169,14 @@ class SqlHistory:
         messages = {row.id: _message(row) for row in found}
         return [AttemptOf(attempt_of(row), messages.get(row.message_id)) for row in rows]
 
-    async def forget_answer(self, message_key: bytes, key: bytes) -> bool:
+    async def forget_answer(self, message_key: bytes, key: bytes, now: int) -> bool:
         """Erase what was answered to one attempt; False when there is no such attempt."""
         async with self._writing() as connection:
             mine = (attempt.c.message_id == message_key, attempt.c.id == key)
             erased = {"response_body": b"", "response_headers": [], "detail": ""}
             changed = await connection.execute(attempt.update().where(*mine).values(**erased))
+            if changed.rowcount:
+                await note_message(connection, "message.answer_erased", message_key, now)
             return bool(changed.rowcount)
 
     # figures -------------------------------------------------------------------------------

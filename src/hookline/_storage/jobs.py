@@ -19,11 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.page import Page, Window
-from hookline._domain.replay import Job, JobState, Selection, batch_of, pause_after
+from hookline._domain.replay import PURGE, REPLAY, Job, JobState, Selection, batch_of, pause_after
 from hookline._engine.keys import new_key
 from hookline._engine.replay import REST
 from hookline._ports import LeasedJob
-from hookline._storage import paging, replay
+from hookline._storage import erasure, paging, replay
+from hookline._storage.audit import note
 from hookline._storage.replay import Cursor, Walk
 from hookline._storage.schema import delivery, job, message
 from hookline.errors import InvalidInput, MessageNotFound
@@ -31,6 +32,8 @@ from hookline.errors import InvalidInput, MessageNotFound
 KEPT_MS = 30 * 24 * 3600 * 1000
 """How long jobs that have ended are kept."""
 MOST_PRUNED = 2000
+PURGED = 200
+"""Messages that one step erases: some milliseconds' worth."""
 _OPEN = job.c.state.in_([JobState.QUEUED.value, JobState.RUNNING.value])
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -89,7 +92,14 @@ class SqlJobs:
             updated_at=_time(now),
         )
 
-    async def add(self, app: bytes, selection: Selection, rate: float | None, now: int) -> Job:
+    async def add(
+        self,
+        app: bytes,
+        selection: Selection,
+        rate: float | None,
+        now: int,
+        task: str = REPLAY,
+    ) -> Job:
         """Store a job, due at once."""
         key = new_key(now)
         async with self._writing() as connection:
@@ -99,6 +109,7 @@ class SqlJobs:
                 {
                     "id": key,
                     "app_id": app,
+                    "task": task,
                     "state": JobState.QUEUED.value,
                     "selection": _to_json(selection),
                     "rate": rate,
@@ -114,6 +125,7 @@ class SqlJobs:
                     "updated_at": now,
                 },
             )
+            await note(connection, f"{task}.started", ids.encode(ids.JOB, key), now, app=app)
             row = (await connection.execute(sa.select(job).where(job.c.id == key))).one()
             return _job(row)
 
@@ -165,12 +177,15 @@ class SqlJobs:
     async def cancel(self, app: bytes, key: bytes, now: int) -> Job | None:
         """End an open job; the step under way, if any, loses its lease and writes nothing."""
         async with self._writing() as connection:
-            await connection.execute(
+            ended = await connection.execute(
                 job.update()
                 .where(*_one(app, key), _OPEN)
                 .values(state=JobState.CANCELED.value, lease=0, updated_at=now)
             )
             row = (await connection.execute(sa.select(job).where(*_one(app, key)))).first()
+            if ended.rowcount and row is not None:
+                action = f"{row.task}.canceled"
+                await note(connection, action, ids.encode(ids.JOB, key), now, app=app)
             return None if row is None else _job(row)
 
     # one step ------------------------------------------------------------------------------
@@ -211,10 +226,16 @@ class SqlJobs:
             walk=row.walk,
             after=(row.after_first, row.after_second),
             lease=lease,
+            task=row.task,
         )
 
     async def step(self, leased: LeasedJob, now: int) -> int | None:
-        """Count one page, or make due what it selects; None when the lease was lost."""
+        """Count one page, or make due what it selects; None when the lease was lost.
+
+        Or erase one page.
+        """
+        if leased.task == PURGE:
+            return await self._purge(leased, now)
         async with self._walking(self._reading) as connection:
             f = await self._frame(connection, leased.app, leased.selection, leased.key, now)
             if f.audience.refusal is None and f.start is not None:
@@ -273,6 +294,30 @@ class SqlJobs:
                 connection, leased, values, end, now, pause_after(len(chosen), leased.rate)
             )
         return len(chosen)
+
+    async def _purge(self, leased: LeasedJob, now: int) -> int | None:
+        """Erase one page of the messages that were there when the job was made."""
+        page = (
+            sa.select(message.c.id)
+            .where(
+                message.c.app_id == leased.app,
+                message.c.id > leased.after[0],
+                message.c.id < leased.key,
+            )
+            .order_by(message.c.id)
+            .limit(PURGED)
+        )
+        async with self._writing() as connection:
+            if not await _still_ours(connection, leased):
+                return None
+            keys = (await connection.execute(page)).scalars().all()
+            erased = await erasure.erase(connection, keys, now) if keys else 0
+            values: dict[str, Any] = {"done": job.c.done + erased, "total": job.c.total + erased}
+            if len(keys) < PURGED:
+                values |= {"state": JobState.FINISHED.value, "counted": True}
+            end = Cursor(Walk.LIVE, keys[-1], replay.START) if keys else None
+            await _store(connection, leased, values, end, now, 0)
+        return 0
 
     async def fail(self, leased: LeasedJob, reason: str, now: int) -> None:
         """End a job, saying why."""
@@ -334,6 +379,7 @@ def _job(row: Any) -> Job:
         created_at=_time(row.created_at),
         updated_at=_time(row.updated_at),
         reason=row.reason,
+        task=row.task,
     )
 
 
@@ -349,6 +395,9 @@ def _to_json(selection: Selection) -> dict[str, Any]:
         "states": [state.value for state in selection.states],
         "event_types": list(selection.event_types),
         "missing": selection.missing,
+        "channel": selection.channel,
+        "tag": selection.tag,
+        "status_class": selection.status_class,
     }
 
 
@@ -362,4 +411,7 @@ def _selection(stored: dict[str, Any]) -> Selection:
         states=tuple(DeliveryState(state) for state in stored["states"]),
         event_types=tuple(stored["event_types"]),
         missing=stored["missing"],
+        channel=stored.get("channel"),
+        tag=stored.get("tag"),
+        status_class=stored.get("status_class"),
     )

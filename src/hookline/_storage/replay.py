@@ -11,7 +11,9 @@ A page gives candidates. Whether one is selected is judged from its live row and
 as they are then: once when it is found, and again in the transaction that makes it due.
 """
 
+import json
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -23,8 +25,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Target, matches
+from hookline._domain.expression import Document
 from hookline._domain.replay import Selection
 from hookline._engine.route import RoutingTable, Subscriber
+from hookline._storage.batch import MOST_STEPS
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
@@ -42,6 +46,8 @@ SCAN = 2000
 """Rows that a page reads of an index, at most; of each of its endpoints in the log."""
 PAGE = 500
 """Candidates on one page, and so deliveries made due in one step, at most."""
+BODIES = 16
+"""Bodies that filters look at, in memory at a time."""
 PAGE_ENDPOINTS = 10
 """Endpoints whose log a page looks at, at most."""
 SKEW = 3_600_000
@@ -156,6 +162,21 @@ class Frame:
         types = self.selection.event_types
         return not types or matches(types, event_type)
 
+    def wants(self, row: Any) -> bool:
+        """Whether the selection takes a message."""
+        marks = (self.selection.channel, row.channels), (self.selection.tag, row.tags)
+        return self.wants_type(row.event_type) and all(
+            mark is None or mark in json.loads(own or "[]") for mark, own in marks
+        )
+
+    def answered(self, status: Any) -> sa.ColumnElement[bool]:
+        """Return the condition for a column: that the selection takes what was answered."""
+        wanted = self.selection.status_class
+        if wanted is None:
+            return sa.true()
+        none: sa.ColumnElement[bool] = status.is_(None)
+        return none if wanted == 0 else status.between(wanted, wanted + 99)
+
 
 async def along_indexes(connection: AsyncConnection) -> None:
     """Have PostgreSQL walk indexes only until the transaction ends.
@@ -246,7 +267,14 @@ async def _endpoints(connection: AsyncConnection, *which: sa.ColumnElement[bool]
 def _audience(revision: int, rows: Iterable[Any], refusal: str | None) -> Audience:
     enabled = [row for row in rows if row.disabled_at is None and not row.pending]
     targets = {
-        row.id: Target(row.id, row.revision, row.url, ordered=row.ordered) for row in enabled
+        row.id: Target(
+            row.id,
+            row.revision,
+            row.url,
+            ordered=row.ordered,
+            filter=row.options.get("filter"),
+        )
+        for row in enabled
     }
     subscribers = [
         Subscriber(row.events, row.options.get("channels", ()), targets[row.id]) for row in enabled
@@ -368,9 +396,10 @@ async def _attempts(
     return await _part(
         connection,
         [columns.id],
-        [columns.message_id, columns.endpoint_id, columns.number, columns.state],
+        [columns.message_id, columns.endpoint_id, columns.number, columns.state, columns.status],
         [*where, columns.id < f.fence],
         lambda part: [
+            f.answered(part.status),
             part.state.in_(states),
             part.message_id >= f.low,
             part.message_id < f.high,
@@ -380,7 +409,10 @@ async def _attempts(
 
 
 async def _missing_page(connection: AsyncConnection, f: Frame, cursor: Cursor) -> Page:
-    """Read the messages; each is a candidate for every endpoint that wants it."""
+    """Read the messages; each is a candidate for every endpoint that wants it.
+
+    The page ends early when filters have had enough to do.
+    """
     columns = message.c
     rows, end = await _part(
         connection,
@@ -390,17 +422,63 @@ async def _missing_page(connection: AsyncConnection, f: Frame, cursor: Cursor) -
         lambda part: [part.app_id == f.app, part.only_endpoint.is_(None)],
     )
     candidates: list[Candidate] = []
-    for row in rows:
-        if not f.wants_type(row.event_type):
-            continue
-        for target in f.audience.table.wanted(row.event_type, row.channels):
+    asked = [row for row in rows if f.wants_type(row.event_type)]
+    sieve = _Sieve(connection, [(row.id, _wanted(f, row)) for row in asked])
+    for row in asked:
+        for target in _wanted(f, row):
             at = Cursor(Walk.MISSING, row.id, target.key)
             if at <= cursor:
                 continue
-            candidates.append(Candidate(at, row.id, target.key))
-            if len(candidates) == PAGE:
+            if target.filter is None or await sieve.passes(row.id, target):
+                candidates.append(Candidate(at, row.id, target.key))
+            if len(candidates) == PAGE or sieve.full:
                 return Page(candidates, at)
     return Page(candidates, Cursor(Walk.MISSING, end.id, END) if end else f.after(Walk.MISSING))
+
+
+def _wanted(f: Frame, row: Any) -> Sequence[Target]:
+    return f.audience.table.wanted(row.event_type, row.channels)
+
+
+class _Sieve:
+    """The filters of endpoints, applied to stored messages as routing applies them."""
+
+    def __init__(
+        self, connection: AsyncConnection, wanted: Iterable[tuple[bytes, Sequence[Target]]]
+    ) -> None:
+        """Take the messages in their order, each with the endpoints that want it."""
+        self._connection = connection
+        self._ahead = deque(
+            key for key, targets in wanted if any(target.filter is not None for target in targets)
+        )
+        self._documents: dict[bytes, Document] = {}
+        self._steps = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether filters made as many steps as one page may take."""
+        return self._steps >= MOST_STEPS
+
+    async def passes(self, key: bytes, target: Target) -> bool:
+        """Return whether an endpoint's filter lets a message through."""
+        if key not in self._documents:
+            self._documents = await self._next(key)
+        verdict = target.judges(self._documents[key])
+        self._steps += verdict.steps
+        return verdict.passes
+
+    async def _next(self, key: bytes) -> dict[bytes, Document]:
+        """Return the bodies from that message on."""
+        while self._ahead[0] != key:
+            self._ahead.popleft()
+        batch = [self._ahead.popleft() for _ in range(min(BODIES, len(self._ahead)))]
+        columns = message.c
+        rows = await self._connection.execute(
+            sa.select(columns.id, columns.body).where(columns.id.in_(_padded(batch)))
+        )
+        bodies = {row.id: bytes(row.body) for row in rows}
+        # One that is gone meanwhile is nothing to filter: `judge` does not find it either.
+        return {each: Document(bodies.get(each, b"")) for each in batch}
 
 
 # judging -----------------------------------------------------------------------------------------
@@ -429,6 +507,9 @@ async def judge(
     if walk is Walk.LIVE:
         states = f.selection.live
         kept = [c for c in candidates if _waits_as(live.get(c[1:3]), now) in states]
+        if kept and f.selection.status_class is not None:
+            said = await _last_classes(connection, kept)
+            kept = [c for c in kept if said.get(c[1:3]) == f.selection.status_class]
     elif walk is Walk.LOG:
         last = await _last_numbers(connection, candidates, min(c.at.second for c in candidates))
         kept = [c for c in candidates if c[1:3] not in live and last.get(c[1:3]) == c.number]
@@ -466,14 +547,21 @@ async def _messages(
     """Return the messages that can be sent: not canceled, and not erased."""
     columns = message.c
     found = await connection.execute(
-        sa.select(columns.id, columns.event_type, columns.ordering_key, columns.deliver_at).where(
+        sa.select(
+            columns.id,
+            columns.event_type,
+            columns.ordering_key,
+            columns.deliver_at,
+            columns.channels,
+            columns.tags,
+        ).where(
             columns.id.in_(_padded(keys)),
             columns.app_id == f.app,
             columns.canceled_at.is_(None),
             sa.func.length(columns.body) > 0,
         )
     )
-    return {row.id: row for row in found if f.wants_type(row.event_type)}
+    return {row.id: row for row in found if f.wants(row)}
 
 
 def _padded(keys: Iterable[bytes]) -> list[bytes]:
@@ -518,6 +606,20 @@ async def _last_numbers(
         .group_by(attempt.c.message_id, attempt.c.endpoint_id)
     )
     return {(key, owner): number for key, owner, number in rows}
+
+
+async def _last_classes(
+    connection: AsyncConnection, candidates: Sequence[Candidate]
+) -> dict[tuple[Any, ...], int]:
+    """Return what was answered last to each; those never tried are left out."""
+    bound = first_key(ids.milliseconds(min(c.message for c in candidates)) - SKEW)
+    columns = attempt.c
+    rows = await connection.execute(
+        sa.select(columns.message_id, columns.endpoint_id, columns.status)
+        .where(_among(attempt, candidates), columns.id >= bound)
+        .order_by(columns.number)
+    )
+    return {(key, owner): (status or 0) // 100 * 100 for key, owner, status in rows}
 
 
 async def _unrouted(connection: AsyncConnection, rows: Iterable[Any], now: int) -> set[bytes]:

@@ -31,6 +31,8 @@ EXTRA = (
     "oauth2",
     "http2",
     "proxy",
+    "filter",
+    "transform",
 )
 """Options that have no column of their own."""
 NOT_SENT = ("channels", "metadata", "handshake")
@@ -86,6 +88,8 @@ def target(
         concurrency=row["concurrency"] or DEFAULT_CONCURRENCY,
         rate_limit=min(rates, default=None),
         ordered=bool(row["ordered"]),
+        app=bytes(row["app_id"]),
+        app_rate=row["app_rate"],
         disabled_reason=held if disabled or row["pending"] else None,
         **options,
     )

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from hookline._domain.tally import BUCKETS
+
 PREFIX = "hookline_"
 VERSION_TABLE = PREFIX + "version"
 
@@ -302,6 +304,23 @@ circuit = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# How many attempts ended how, by endpoint, application and all together (`subject` is zero), for
+# `span` seconds from `at` (Unix seconds). `b0`… are the latencies of `_domain.tally.EDGES_MS`.
+tally = sa.Table(
+    PREFIX + "tally",
+    metadata,
+    _number("kind", primary=True),
+    _key("subject", primary=True),
+    _number("at", primary=True),
+    _number("span", primary=True),
+    _number("succeeded"),
+    _number("failed"),
+    _number("exhausted"),
+    *(_number(f"b{number}") for number in range(BUCKETS)),
+    sa.Index(None, "at"),
+    sqlite_with_rowid=False,
+)
+
 # Who is delivering: each worker takes its share of every endpoint's limits.
 worker = sa.Table(
     PREFIX + "worker",
@@ -321,6 +340,8 @@ job = sa.Table(
     metadata,
     _key("id", primary=True),
     _key("app_id", _of("application")),
+    # What it does with what it selects: sends it again, or erases it.
+    sa.Column("task", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("selection", Json, nullable=False),
@@ -368,6 +389,32 @@ answer = sa.Table(
     sa.Column("body", sa.LargeBinary),
     _number("expires_at"),
     sa.Index(None, "expires_at"),
+)
+
+# Who changed what, by its time: the key has it. Rows outlive what they tell of.
+audit = sa.Table(
+    PREFIX + "audit",
+    metadata,
+    _key("id", primary=True),
+    sa.Column("app_id", Key),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("actor_id", sa.Text),
+    sa.Column("actor_name", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("fields", Json, nullable=False),
+    sa.Index(None, "app_id", "id"),
+)
+
+# What was done on days that are over; the log is counted once, not for every question.
+usage = sa.Table(
+    PREFIX + "usage",
+    metadata,
+    _number("day", primary=True),
+    _key("app_id", primary=True),
+    _number("messages"),
+    _number("attempts"),
+    sqlite_with_rowid=False,
 )
 
 idempotency = sa.Table(

@@ -1,7 +1,7 @@
 """The Store: everything off the hot path, SQLAlchemy Core, once for all databases."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,17 @@ from hookline._domain.vitals import Pulse, Vitals
 from hookline._engine.keys import new_key
 from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._ports import NewMessage, Reencrypted
-from hookline._storage import doctor, migrate, replay, sealed
+from hookline._storage import doctor, erasure, migrate, replay, sealed
 from hookline._storage import handshake as pending
 from hookline._storage.answers import SqlAnswers
 from hookline._storage.api_keys import SqlApiKeys
 from hookline._storage.applications import SqlApplications, SqlEventTypes
+from hookline._storage.audit import SqlAudit, note_message
 from hookline._storage.endpoints import SqlEndpoints
 from hookline._storage.handshake import SqlHandshakes
 from hookline._storage.history import SqlHistory
 from hookline._storage.jobs import SqlJobs
+from hookline._storage.operational import SqlOperational
 from hookline._storage.postgresql import partitions
 from hookline._storage.rows import (
     attempt_of,
@@ -46,7 +48,9 @@ from hookline._storage.schema import (
     message,
     outbox,
 )
+from hookline._storage.tallies import SqlTallies
 from hookline._storage.unreachable import explain
+from hookline._storage.usage import SqlUsage
 from hookline._storage.vault import Vault
 from hookline.errors import (
     InvalidInput,
@@ -74,6 +78,7 @@ class Retention:
     messages_ms: int = 0
     payloads_ms: int = 0
     attempts_ms: int = 0
+    audit_ms: int = 0
 
 
 class SqlStore:
@@ -105,6 +110,9 @@ class SqlStore:
             self._insert,
             log_kept_ms=self._retention.attempts_ms,
         )
+        self.audit = SqlAudit(self._writing, self._reading)
+        self.operational = SqlOperational(self._writing, self._reading, self._insert)
+        self.usage = SqlUsage(self._writing, self._reading, self._insert)
         self.api_keys = SqlApiKeys(self._writing, self._reading)
         self.answers = SqlAnswers(self._writing, self._insert)
         self.applications = SqlApplications(
@@ -112,6 +120,7 @@ class SqlStore:
         )
         self.event_types = SqlEventTypes(self._writing, self._reading, self._insert)
         self.history = SqlHistory(self._writing, self._reading)
+        self.tallies = SqlTallies(self._writing, self._reading, self._insert)
         self.endpoints = SqlEndpoints(
             self._writing, self._reading, self._insert, self._release, vault=self._vault
         )
@@ -251,7 +260,7 @@ class SqlStore:
     async def cancel(self, message_key: bytes, now: int) -> int:
         """Take a message out of outbox and queue, except what is being sent; count that."""
         async with self._writing() as connection:
-            await self._lock_lines_of(connection, message_key)
+            await erasure.lock_lines_of(connection, [message_key])
             waiting = await connection.execute(
                 outbox.delete().where(outbox.c.message_id == message_key)
             )
@@ -264,33 +273,14 @@ class SqlStore:
                 .returning(delivery.c.endpoint_id, delivery.c.line)
             )
             left = [(row.endpoint_id, row.line) for row in queued]
-            await self._next_in_lines(connection, left, now)
+            await erasure.next_in_lines(connection, left, now)
             stopped = int(waiting.rowcount) + len(left)
             if stopped:
                 await connection.execute(
                     message.update().where(message.c.id == message_key).values(canceled_at=now)
                 )
+                await note_message(connection, "message.canceled", message_key, now)
             return stopped
-
-    @staticmethod
-    async def _next_in_lines(
-        connection: AsyncConnection, left: Iterable[tuple[bytes, str | None]], now: int
-    ) -> None:
-        """Make the oldest of each line that somebody left due, if it was waiting."""
-        for key, line in left:
-            if line is None:
-                continue
-            mine = sa.and_(delivery.c.endpoint_id == key, delivery.c.line == line)
-            oldest = sa.select(delivery.c.message_id).where(mine).order_by(delivery.c.message_id)
-            await connection.execute(
-                delivery.update()
-                .where(
-                    mine,
-                    delivery.c.message_id == oldest.limit(1).scalar_subquery(),
-                    delivery.c.next_attempt_at == IN_LINE,
-                )
-                .values(next_attempt_at=now)
-            )
 
     async def resend(self, message_key: bytes, endpoint_key: bytes, now: int) -> bool:
         """Make a manual attempt due now; False when one is being sent, or waits for its turn.
@@ -320,7 +310,7 @@ class SqlStore:
             if not found.size:
                 raise InvalidInput("message_id: what the message said was erased")
             line = (found.ordering_key or "") if found.ordered else None
-            await self._lock_lines(connection, [endpoint_key] if line is not None else [])
+            await erasure.lock_lines(connection, [endpoint_key] if line is not None else [])
             live = (await connection.execute(sa.select(delivery).where(mine))).first()
             if live is None:
                 made = await connection.scalar(
@@ -332,6 +322,7 @@ class SqlStore:
                     replay.Candidate(replay.HERE, message_key, endpoint_key, made or 0), None, line
                 )
                 await replay.make_due(connection, self._insert(delivery), [ended], now)
+                await note_message(connection, "message.resent", message_key, now)
                 return True
             if live.next_attempt_at == IN_LINE or (live.lease and live.next_attempt_at > now):
                 return False
@@ -341,6 +332,7 @@ class SqlStore:
                 .where(mine, delivery.c.lease == live.lease)
                 .values(next_attempt_at=now, resume_at=0 if resume >= IN_LINE else resume)
             )
+            await note_message(connection, "message.resent", message_key, now)
             return True
 
     async def publish_to(self, new: NewMessage, endpoint_key: bytes) -> None:
@@ -350,52 +342,18 @@ class SqlStore:
                 sa.select(endpoint.c.ordered).where(endpoint.c.id == endpoint_key)
             )
             line = (new.ordering_key or "") if ordered else None
-            await self._lock_lines(connection, [endpoint_key] if ordered else [])
+            await erasure.lock_lines(connection, [endpoint_key] if ordered else [])
             await connection.execute(
                 message.insert(), {**message_row(new), "only_endpoint": endpoint_key}
             )
             once = replay.Chosen(replay.Candidate(replay.HERE, new.key, endpoint_key), None, line)
             await replay.make_due(connection, self._insert(delivery), [once], new.due_at)
 
-    async def _lock_lines(self, connection: AsyncConnection, keys: Iterable[bytes]) -> None:
-        """Let nobody join or leave the lines of ordered endpoints until the transaction ends.
-
-        The hot path's own lock, on PostgreSQL; on SQLite the whole file is locked.
-        """
-        if self._partitioned:
-            for key in sorted(set(keys)):
-                number = int.from_bytes(key[8:], signed=True)
-                await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
-
-    async def _lock_lines_of(self, connection: AsyncConnection, message_key: bytes) -> None:
-        """Lock the lines a message stands in."""
-        ordered = await connection.execute(
-            sa.select(delivery.c.endpoint_id).where(
-                delivery.c.message_id == message_key, delivery.c.line.is_not(None)
-            )
-        )
-        await self._lock_lines(connection, ordered.scalars().all())
-
     async def erase(self, message_key: bytes, now: int) -> None:
         """Erase what a message said and what was answered; that it was sent stays known."""
         async with self._writing() as connection:
-            await self._lock_lines_of(connection, message_key)
-            await connection.execute(
-                message.update().where(message.c.id == message_key).values(body=b"")
-            )
-            await connection.execute(
-                attempt.update()
-                .where(attempt.c.message_id == message_key)
-                .values(response_body=b"", response_headers=[], detail="")
-            )
-            await connection.execute(outbox.delete().where(outbox.c.message_id == message_key))
-            gone = await connection.execute(
-                delivery.delete()
-                .where(delivery.c.message_id == message_key)
-                .returning(delivery.c.endpoint_id, delivery.c.line)
-            )
-            left = [(row.endpoint_id, row.line) for row in gone]
-            await self._next_in_lines(connection, left, now)
+            await erasure.erase(connection, [message_key], now)
+            await note_message(connection, "message.erased", message_key, now)
 
     # replay --------------------------------------------------------------------------------
 
@@ -432,8 +390,12 @@ class SqlStore:
         await self.jobs.prune(now)
         await self.answers.prune(now)
         await self.applications.purge()
+        await self.tallies.prune(now, self._retention.attempts_ms)
         await self.endpoints.sweep()
+        await self.usage.add_up(now)
         keep = self._retention
+        if keep.audit_ms:
+            await self.audit.prune(now - keep.audit_ms)
         if keep.attempts_ms:
             await self._prune_attempts(now - keep.attempts_ms)
         if keep.payloads_ms:

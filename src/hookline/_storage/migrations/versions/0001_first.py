@@ -207,6 +207,20 @@ def upgrade() -> None:
         op.execute("CREATE TABLE hookline_attempt_rest PARTITION OF hookline_attempt DEFAULT")
     op.create_index("ix_hookline_attempt_endpoint_id_id", "hookline_attempt", ["endpoint_id", "id"])
     op.create_table(
+        "hookline_tally",
+        sa.Column("kind", sa.BigInteger, nullable=False),
+        sa.Column("subject", KEY, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("span", sa.BigInteger, nullable=False),
+        sa.Column("succeeded", sa.BigInteger, nullable=False),
+        sa.Column("failed", sa.BigInteger, nullable=False),
+        sa.Column("exhausted", sa.BigInteger, nullable=False),
+        *(sa.Column(f"b{number}", sa.BigInteger, nullable=False) for number in range(12)),
+        sa.PrimaryKeyConstraint("kind", "subject", "at", "span", name="pk_hookline_tally"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_hookline_tally_at", "hookline_tally", ["at"])
+    op.create_table(
         "hookline_circuit",
         sa.Column("endpoint_id", KEY, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
@@ -233,6 +247,7 @@ def upgrade() -> None:
         "hookline_job",
         sa.Column("id", KEY, nullable=False),
         sa.Column("app_id", KEY, nullable=False),
+        sa.Column("task", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("selection", sa.JSON, nullable=False),
@@ -293,16 +308,41 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", name="pk_hookline_api_key"),
     )
+    op.create_table(
+        "hookline_usage",
+        sa.Column("day", sa.BigInteger, nullable=False),
+        sa.Column("app_id", KEY, nullable=False),
+        sa.Column("messages", sa.BigInteger, nullable=False),
+        sa.Column("attempts", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("day", "app_id", name="pk_hookline_usage"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "hookline_audit",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("app_id", KEY),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("actor_id", sa.Text),
+        sa.Column("actor_name", sa.Text, nullable=False),
+        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("target", sa.Text, nullable=False),
+        sa.Column("fields", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_hookline_audit"),
+    )
+    op.create_index("ix_hookline_audit_app_id_id", "hookline_audit", ["app_id", "id"])
 
 
 def downgrade() -> None:
     for table in (
+        "usage",
+        "audit",
         "api_key",
         "answer",
         "idempotency",
         "job",
         "worker",
         "circuit",
+        "tally",
         "attempt",
         "delivery",
         "outbox",

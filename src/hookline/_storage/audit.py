@@ -1,0 +1,143 @@
+"""The audit log: its lines are written in the transaction of the change they tell of."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hookline._domain import ids
+from hookline._domain.audit import Actor, AuditEntry, AuditFilter, acting
+from hookline._domain.operational import CHANGED, MANUAL
+from hookline._domain.page import Page, Window
+from hookline._engine.keys import new_key
+from hookline._storage import operational, paging
+from hookline._storage.rows import first_key, time
+from hookline._storage.schema import audit, endpoint, message
+from hookline._storage.sealed import Transaction
+
+PRUNED = 2000
+
+
+async def note(
+    connection: AsyncConnection,
+    action: str,
+    target: str,
+    now: int,
+    *,
+    app: bytes | None = None,
+    fields: Iterable[str] = (),
+    actor: Actor | None = None,
+) -> None:
+    """Write that the one who is at work did something."""
+    who = actor or acting.get()
+    await connection.execute(
+        audit.insert(),
+        {
+            "id": new_key(now),
+            "app_id": app,
+            "actor": who.kind,
+            "actor_id": who.id,
+            "actor_name": who.name,
+            "action": action,
+            "target": target,
+            "fields": sorted(fields),
+        },
+    )
+
+
+async def note_endpoint(
+    connection: AsyncConnection,
+    action: str,
+    key: bytes,
+    now: int,
+    fields: Iterable[str] = (),
+    actor: Actor | None = None,
+) -> None:
+    """Write that something was done to an endpoint that is there; of another nothing."""
+    query = sa.select(endpoint.c.app_id).where(endpoint.c.id == key)
+    app: bytes | None = await connection.scalar(query)
+    if app is not None:
+        name = ids.encode(ids.ENDPOINT, key)
+        fields = sorted(fields)
+        await note(connection, action, name, now, app=app, fields=fields, actor=actor)
+        if action in CHANGED:
+            trigger = MANUAL if action == "endpoint.disabled" else None
+            told = {"changed": fields, "trigger": trigger}
+            await operational.publish(connection, action, key, now, told)
+
+
+async def note_message(connection: AsyncConnection, action: str, key: bytes, now: int) -> None:
+    """Write that something was done to a message."""
+    query = sa.select(message.c.app_id).where(message.c.id == key)
+    app: bytes | None = await connection.scalar(query)
+    await note(connection, action, ids.encode(ids.MESSAGE, key), now, app=app)
+
+
+class SqlAudit:
+    """`_ports.Audit`, in the transactions of a store."""
+
+    def __init__(self, writing: Transaction, reading: Transaction) -> None:
+        """Take the store's transactions."""
+        self._writing = writing
+        self._reading = reading
+
+    async def secret_read(self, key: bytes, now: int) -> None:
+        """Note that an endpoint's secret is being shown."""
+        async with self._writing() as connection:
+            await note_endpoint(connection, "endpoint.secret_read", key, now)
+
+    async def page(
+        self, app: bytes | None, wanted: AuditFilter, window: Window
+    ) -> Page[AuditEntry]:
+        """Return entries, of one application if it is given."""
+        query = sa.select(audit).where(*_conditions(wanted))
+        if app is not None:
+            query = query.where(audit.c.app_id == app)
+        async with self._reading() as connection:
+            rows, more = await paging.rows(connection, query, audit.c.id, window)
+        return Page([_entry(row) for row in rows], more, rows[-1].id if rows else None)
+
+    async def prune(self, before: int) -> None:
+        """Remove what is older, in small batches."""
+        old = sa.select(audit.c.id).where(audit.c.id < first_key(before)).limit(PRUNED)
+        while True:
+            async with self._writing() as connection:
+                gone = await connection.execute(audit.delete().where(audit.c.id.in_(old)))
+            if gone.rowcount < PRUNED:
+                return
+
+
+def _conditions(wanted: AuditFilter) -> Iterator[sa.ColumnElement[bool]]:
+    if wanted.action is not None:
+        family = wanted.action.removesuffix("*")
+        if family != wanted.action:
+            yield audit.c.action.startswith(family, autoescape=True)
+        else:
+            yield audit.c.action == wanted.action
+    if wanted.actor is not None:
+        named = (audit.c.actor, audit.c.actor_id, audit.c.actor_name)
+        yield sa.or_(*(column == wanted.actor for column in named))
+    if wanted.target is not None:
+        yield audit.c.target == wanted.target
+    if wanted.after is not None:
+        yield audit.c.id >= first_key(_milliseconds(wanted.after) + 1)
+    if wanted.before is not None:
+        yield audit.c.id < first_key(_milliseconds(wanted.before))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(
+        id=ids.encode(ids.AUDIT, row.id),
+        at=time(ids.milliseconds(row.id)),
+        actor=Actor(row.actor, row.actor_id, row.actor_name),
+        action=row.action,
+        target=row.target,
+        application=None if row.app_id is None else ids.encode(ids.APPLICATION, row.app_id),
+        fields=tuple(row.fields),
+    )
