@@ -75,13 +75,13 @@ async def test_what_failed_arrives(on_each_database, receiver):
 @pytest.mark.parametrize(
     ("narrowed", "found"),
     [
-        ({"channel": "red"}, {"a", "b"}),
-        ({"tag": "vip"}, {"b"}),
-        ({"channel": "blue"}, set()),
-        ({"status_class": 500}, {"a", "c"}),
-        ({"status_class": 400}, {"b"}),
-        ({"status_class": 0}, set()),
-        ({"channel": "red", "status_class": 500}, {"a"}),
+        ({"channel": "red"}, "ab"),
+        ({"tag": "vip"}, "b"),
+        ({"channel": "blue"}, ""),
+        ({"status_class": 500}, "ac"),
+        ({"status_class": 400}, "b"),
+        ({"status_class": 0}, ""),
+        ({"channel": "red", "status_class": 500}, "a"),
     ],
     ids=str,
 )
@@ -107,7 +107,7 @@ async def test_narrowed(on_each_database, receiver, narrowed, found, schedule):
     assert (await webhooks.replay(receiver.url, **options, dry_run=True)).total == len(found)
     await (await webhooks.replay(receiver.url, **options)).finished()
     again = (await receiver.arrived(3 + len(found)))[3:]
-    assert {ids[each.id] for each in again} == found
+    assert {ids[each.id] for each in again} == set(found)
 
 
 async def test_narrowed_by_what_cannot_be(make_webhooks):
