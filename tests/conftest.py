@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from tools.databases import PostgresDatabases
 
 from hookline import Webhooks
+from hookline._domain.audit import CODE, acting
 from hookline.testing import FakeClock, Receiver
 
 os.environ["HOOKLINE_DEVELOPMENT"] = "1"  # receivers are on this machine; child processes too
@@ -46,6 +47,12 @@ def pytest_pyfunc_call(pyfuncitem):
 
     asyncio.run(run())
     return True
+
+
+@pytest.fixture(autouse=True)
+def nobody_at_work():
+    """Commands run inside the tests' process say for good who is at work: forget it."""
+    acting.set(CODE)
 
 
 @pytest.fixture(scope="session")
