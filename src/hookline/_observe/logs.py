@@ -24,7 +24,11 @@ class LogObserver:
                 "Triggering %d webhooks for event %s",
                 endpoints,
                 event_type,
-                extra={"message_id": ids.encode(ids.MESSAGE, message), "event_type": event_type},
+                extra={
+                    "message_id": ids.encode(ids.MESSAGE, message),
+                    "event_type": event_type,
+                    "endpoints": endpoints,
+                },
             )
 
     def attempted(self, settlement: Settlement) -> None:
@@ -76,7 +80,10 @@ class LogObserver:
             "Endpoint %s had no success for %d hours; it is disabled after 5 days",
             target.url,
             milliseconds // 3_600_000,
-            extra={"endpoint_id": ids.encode(ids.ENDPOINT, target.key)},
+            extra={
+                "endpoint_id": ids.encode(ids.ENDPOINT, target.key),
+                "failing_ms": milliseconds,
+            },
         )
 
     def disabled(self, target: Target, reason: str) -> None:
@@ -94,7 +101,7 @@ class LogObserver:
             "Endpoint %s is verified; %d held webhooks are sent",
             target.url,
             released,
-            extra={"endpoint_id": ids.encode(ids.ENDPOINT, target.key)},
+            extra={"endpoint_id": ids.encode(ids.ENDPOINT, target.key), "released": released},
         )
 
     def unverified(self, target: Target, reason: str, next_try_in: int | None) -> None:
@@ -107,7 +114,11 @@ class LogObserver:
             reason,
             again,
             when,
-            extra={"endpoint_id": ids.encode(ids.ENDPOINT, target.key), "reason": reason},
+            extra={
+                "endpoint_id": ids.encode(ids.ENDPOINT, target.key),
+                "reason": reason,
+                "next_try_in_ms": next_try_in,
+            },
         )
 
     def trouble(self, what: str, error: BaseException) -> None:
@@ -115,7 +126,8 @@ class LogObserver:
         said = (
             str(error) if isinstance(error, HooklineError) else f"{type(error).__name__}: {error}"
         )
-        log.error("Trouble while %s, trying again: %s", what, said)
+        extra = {"doing": what, "error": type(error).__name__}
+        log.error("Trouble while %s, trying again: %s", what, said, extra=extra)
 
 
 def _fields(settlement: Settlement) -> dict[str, object]:
