@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hookline._domain.api_key import ApiKey
     from hookline._domain.application import Application
     from hookline._domain.audit import Actor, AuditEntry, AuditFilter
+    from hookline._domain.backlog import Backlog
     from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
     from hookline._domain.endpoint import Endpoint, EndpointState
     from hookline._domain.event_type import EventType
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from hookline._engine.keys import generate_secret
     from hookline._engine.receipt import Receipt
     from hookline._observe.events import OperationalEvent
+    from hookline._observe.json_lines import JsonFormatter
     from hookline._settings import Settings
     from hookline.errors import HooklineError
 
@@ -52,6 +54,7 @@ __all__ = [
     "Attempted",
     "AuditEntry",
     "AuditFilter",
+    "Backlog",
     "Change",
     "CheckVerdict",
     "Cursor",
@@ -68,6 +71,7 @@ __all__ = [
     "HooklineError",
     "Job",
     "JobState",
+    "JsonFormatter",
     "Message",
     "OperationalEvent",
     "Page",
@@ -95,6 +99,7 @@ _HOMES = {
     "Attempted": "hookline._domain.history",
     "AuditEntry": "hookline._domain.audit",
     "AuditFilter": "hookline._domain.audit",
+    "Backlog": "hookline._domain.backlog",
     "Change": "hookline._domain.plan",
     "CheckVerdict": "hookline._domain.receiver_check",
     "Cursor": "hookline._domain.page",
@@ -111,6 +116,7 @@ _HOMES = {
     "HooklineError": "hookline.errors",
     "Job": "hookline._domain.replay",
     "JobState": "hookline._domain.replay",
+    "JsonFormatter": "hookline._observe.json_lines",
     "Message": "hookline._domain.history",
     "OperationalEvent": "hookline._observe.events",
     "Page": "hookline._domain.page",

@@ -6,6 +6,7 @@ All times are Unix milliseconds, all keys the 16 bytes of `_domain.ids`.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ from hookline._domain.address import Policy
 from hookline._domain.api_key import ApiKey
 from hookline._domain.application import Application
 from hookline._domain.audit import AuditEntry, AuditFilter
+from hookline._domain.backlog import Backlog
 from hookline._domain.breaker import Circuit, Health
 from hookline._domain.delivery import Attempt, Decision, DeliveryStatus, Outcome
 from hookline._domain.endpoint import Endpoint, Target
@@ -28,6 +30,7 @@ from hookline._domain.history import (
     Message,
 )
 from hookline._domain.identity import Identity
+from hookline._domain.overview import DeadLetter, Stands, Trouble, Waiting
 from hookline._domain.page import Page, Window
 from hookline._domain.replay import REPLAY, Job, JobState, Selection
 from hookline._domain.tally import Kind, Tally
@@ -66,6 +69,7 @@ class NewMessage:
     event_id: str | None = None
     channels: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    traceparent: str | None = None
 
 
 @dataclass(slots=True)
@@ -74,7 +78,8 @@ class Leased:
 
     `attempts` were made before, `step` of them by the schedule. `resume_at` is set for a manual
     attempt: when the automatic schedule goes on should it fail, 0 when there was none. `line` is
-    set for ordered endpoints: the next in it waits for this one to end.
+    set for ordered endpoints: the next in it waits for this one to end. `traceparent` names the
+    span that published, `span` is the tracer's own for this attempt.
     """
 
     message: bytes
@@ -86,6 +91,8 @@ class Leased:
     step: int = 0
     resume_at: int | None = None
     line: str | None = None
+    traceparent: str | None = None
+    span: Any = None
 
 
 @dataclass(slots=True)
@@ -95,6 +102,7 @@ class Routed:
     `next_due` is when (Unix ms) the next message falls due, in the past when more are waiting.
     `waiting` says that deliveries beyond the caller's room were written, due at once. `unfiltered`
     are messages and the endpoints that get them because their filter failed, with the reason.
+    `traces` has the `traceparent` of those messages that were published in a span.
     """
 
     leased: list[Leased] = field(default_factory=list)
@@ -103,6 +111,7 @@ class Routed:
     waiting: bool = False
     circuits: Circuits = field(default_factory=dict)
     unfiltered: list[tuple[bytes, Target, str]] = field(default_factory=list)
+    traces: dict[bytes, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -269,6 +278,11 @@ class Store(Protocol):
         ...
 
     @property
+    def overview(self) -> "Overview":
+        """What an operator sees at a glance."""
+        ...
+
+    @property
     def tallies(self) -> "Tallies":
         """How many attempts ended how."""
         ...
@@ -340,6 +354,10 @@ class Store(Protocol):
         """Return the schema's version and who is delivering; StorageError when out of reach."""
         ...
 
+    async def backlog(self, now: int) -> Backlog:
+        """Return what waits; StorageError when the database is out of reach."""
+        ...
+
     async def vitals(self, now: Callable[[], int]) -> Vitals:
         """Return what the doctor judges. Changes nothing, and needs no `start`."""
         ...
@@ -361,6 +379,36 @@ class LeasedJob:
     after: tuple[bytes, bytes]
     lease: int
     task: str = REPLAY
+
+
+class Overview(Protocol):
+    """What an operator sees at a glance. Every question is bounded, however much there is."""
+
+    async def backlog(self, now: int) -> Waiting:
+        """Return what is due and was not sent yet."""
+        ...
+
+    async def troubled(self, limit: int) -> list[Trouble]:
+        """Return endpoints that fail or are disabled: open circuits first."""
+        ...
+
+    async def dead_letters(
+        self, app: bytes | None, endpoint_key: bytes | None, window: Window
+    ) -> Page[DeadLetter]:
+        """Return deliveries whose last attempt was the last one, the newest message first."""
+        ...
+
+    async def messages(self, app: bytes, wanted: Filter, window: Window, now: int) -> Page[Stands]:
+        """Return messages of an application and where they stand."""
+        ...
+
+    async def owners(self, keys: Collection[bytes]) -> dict[bytes, tuple[bytes, str]]:
+        """Return the application and the URL of endpoints, by their keys."""
+        ...
+
+    async def listening(self, limit: int) -> list[tuple[str, str, str, tuple[str, ...]]]:
+        """Return application, endpoint, URL and subscriptions of enabled endpoints."""
+        ...
 
 
 class Applications(Protocol):
@@ -858,3 +906,17 @@ class Observer(Protocol):
 
     def trouble(self, what: str, error: BaseException) -> None:
         """The engine met an error it survives: the database is away, a batch is tried again."""
+
+
+class Tracer(Protocol):
+    """Follows events from the span that published them to the attempts. Must not raise."""
+
+    def publishing(self, messages: Sequence[NewMessage]) -> AbstractContextManager[None]:
+        """Publish in a span, which the messages are given the name of."""
+        ...
+
+    def route(self, message: bytes, endpoints: int, traceparent: str | None) -> None:
+        """A message was routed to so many endpoints."""
+
+    def sending(self, delivery: Leased, request: Request, started_at: int) -> None:
+        """An attempt begins (Unix ms): give it a span, and the request its headers."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hookline._domain import handshake, retry
+from hookline._domain import branding, handshake, retry
 from hookline._domain.address import Policy, parse_networks
 from hookline._domain.encryption import parse_keys
 from hookline._domain.handshake import Handshake, Ownership
@@ -20,6 +20,7 @@ PREFIX = "HOOKLINE_"
 CONFIG_FILE = "hookline.toml"
 _PASSWORD = re.compile(r"(://[^/@]*?:).*@")
 MIGRATE = ("auto", "always", "never")
+METRICS = ("off", "key", "open")
 
 
 def _setting(
@@ -111,8 +112,30 @@ class Settings:
         1,
         256,
     )
+    metrics: str = _setting(
+        "off",
+        "Prometheus metrics: off, key (hookline serve asks for an API key of scope read or admin) "
+        "or open (to whoever reaches the port)",
+    )
+    opentelemetry: bool = _setting(
+        False, "OpenTelemetry traces and metrics, through the providers of the process"
+    )
+    send_traceparent: bool = _setting(
+        False, "with opentelemetry: send traceparent and tracestate to receivers"
+    )
     public_url: str = _setting(
         "", "hookline serve: where people reach it, such as https://hooks.example.com"
+    )
+    portal_origins: tuple[str, ...] = _setting(
+        (), "sites that may show the customer portal in a frame, such as https://app.example.com"
+    )
+    portal_name: str = _setting("", "what the customer portal calls itself; Webhooks by default")
+    portal_colour: str = _setting(
+        "",
+        "colour of buttons and links in the portal, such as #3355cc; made readable on its ground",
+    )
+    portal_logo: str = _setting(
+        "", "image in the portal: an https:// URL, or data:image/png;base64,… (svg+xml, jpeg, webp)"
     )
 
     def __post_init__(self) -> None:
@@ -123,6 +146,11 @@ class Settings:
             raise InvalidSettings(
                 "handshake_origin: is needed with handshake=cloudevents; the name receivers are "
                 "to know this sender by, such as webhooks.example.com"
+            )
+
+        if self.send_traceparent and not self.opentelemetry:
+            raise InvalidSettings(
+                "send_traceparent: there is nothing to send without opentelemetry; set both"
             )
 
     def __repr__(self) -> str:
@@ -221,6 +249,8 @@ def _check(f: Any, value: Any) -> None:
         raise InvalidSettings(f"{f.name}: {value} is not between {low} and {high}")
     if f.name == "migrate" and value not in MIGRATE:
         raise InvalidSettings(f"migrate: {value!r} is not one of {', '.join(MIGRATE)}")
+    if f.name == "metrics" and value not in METRICS:
+        raise InvalidSettings(f"metrics: {value!r} is not one of {', '.join(METRICS)}")
     if f.name in _CHECKS:
         try:
             _CHECKS[f.name](value)
@@ -285,4 +315,8 @@ _CHECKS: dict[str, Any] = {
     "handshake_origin": handshake.check_origin,
     "listen": check_place,
     "public_url": check_public_url,
+    "portal_origins": branding.check_origins,
+    "portal_name": branding.check_name,
+    "portal_colour": branding.check_colour,
+    "portal_logo": branding.check_logo,
 }

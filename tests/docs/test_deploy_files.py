@@ -13,7 +13,10 @@ from hookline._web.api.app import build
 from hookline.cli import app
 
 ROOT = Path(__file__).parents[2]
-FILES = [*sorted((ROOT / "deploy").iterdir()), ROOT / "docs/how-to/serve.md"]
+FILES = [
+    *sorted(f for f in (ROOT / "deploy").rglob("*") if f.is_file()),
+    ROOT / "docs/how-to/serve.md",
+]
 COMMAND = re.compile(r"(?:^|[\s/(`])hookline ((?:[a-z][a-z-]*)(?: [^`)\n]*)?)", re.MULTILINE)
 LISTED = re.compile(r'\["hookline", ([^\]]+)\]')
 OF_TESTS = {"HOOKLINE_CONFIG"}

@@ -88,7 +88,11 @@ class Publishing(Scope):
         if session is not None:
             engine = await self._runtime.running(joining=True)
             message.app = self._app(engine)
-            key = await engine.join(session, message)
+            with self._runtime.publishing((message,)):
+                key = await engine.join(session, message)
+        elif self._runtime.tracing:
+            with self._runtime.publishing((message,)):
+                key = await self._publish(message)
         else:
             key = await self._publish(message)
         return self._receipt(message, key)
@@ -128,7 +132,8 @@ class Publishing(Scope):
         message = self._addressed(event_, name, content, self._runtime.clock.now())
         if once is not None:
             message.digest = once
-        return self._receipt(message, await self._publish(message))
+        with self._runtime.publishing((message,)):
+            return self._receipt(message, await self._publish(message))
 
     async def _publish(self, message: NewMessage) -> bytes:
         """Publish; start again when a stop came in between, as any later trigger would."""
@@ -154,10 +159,11 @@ class Publishing(Scope):
         engine = await self._runtime.running(joining=session is not None)
         for message in messages:
             message.app = self._app(engine)
-        if session is not None:
-            keys = [await engine.join(session, message) for message in messages]
-        else:
-            keys = await self._runtime.on_home(engine.publish_together(messages))
+        with self._runtime.publishing(messages):
+            if session is not None:
+                keys = [await engine.join(session, message) for message in messages]
+            else:
+                keys = await self._runtime.on_home(engine.publish_together(messages))
         return [self._receipt(m, key) for m, key in zip(messages, keys, strict=True)]
 
     def _message(self, event: Event, catalogue: Catalogue) -> NewMessage:

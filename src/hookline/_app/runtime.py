@@ -5,16 +5,18 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 
+from hookline._domain.backlog import Backlog
 from hookline._domain.endpoint import Endpoint
 from hookline._engine.engine import Engine
 from hookline._engine.errand import Errands
 from hookline._engine.publish import EngineStopped
 from hookline._engine.service import Home
-from hookline._ports import Clock, Observer, Store
+from hookline._ports import Clock, NewMessage, Observer, Store, Tracer
 from hookline._sending.sender import CurlSender
 from hookline._settings import Settings
 from hookline._storage.database import open_database, parse_url
@@ -22,6 +24,9 @@ from hookline.errors import StorageError
 
 log = logging.getLogger("hookline")
 T = TypeVar("T")
+_UNTRACED = nullcontext()
+ANSWER = 10.0
+"""Seconds a look at the backlog may take."""
 Step = Callable[[Engine], Awaitable[None]]
 
 
@@ -32,11 +37,19 @@ class Runtime:
     is stored, so that it can be declared before there is anything to store it in.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, observer: Observer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        observer: Observer,
+        tracer: Tracer | None = None,
+    ) -> None:
         """Nothing is opened before `start`."""
         self.settings = settings
         self.clock = clock
         self._observer = observer
+        self._tracer = tracer
+        self.tracing = tracer is not None
         self._url = parse_url(settings.database)
         self._pending: dict[str, Endpoint] = {}
         self._declaring = threading.Lock()  # guards what is pending, held for moments only
@@ -131,6 +144,7 @@ class Runtime:
             settings=settings,
             before_routing=lambda: self._flush(engine),
             before_closing=self.before_closing,
+            tracer=self._tracer,
         )
         self.opened = engine
         await engine.start()
@@ -193,6 +207,34 @@ class Runtime:
             if task is None or task.cancelling():
                 raise  # it is the caller that was canceled
             raise EngineStopped("Hookline was stopped meanwhile") from None
+
+    def publishing(self, messages: Sequence[NewMessage]) -> AbstractContextManager[None]:
+        """Publish in a span, where spans are made."""
+        return _UNTRACED if self._tracer is None else self._tracer.publishing(messages)
+
+    def in_flight(self) -> int:
+        """Return how many deliveries this process holds."""
+        engine = self.engine
+        return 0 if engine is None else engine.worker.in_flight
+
+    def backlog(self) -> Backlog | None:
+        """Return what waits, on any thread but the engine's; None when no engine runs here.
+
+        Raises StorageError, and TimeoutError when there is no answer.
+        """
+        engine, home = self.engine, self._home
+        if engine is None or home is None:
+            return None
+        try:
+            if asyncio._get_running_loop() is home.loop:  # noqa: SLF001 - it would wait for itself
+                return None
+            asked = home.run(engine.store.backlog(self.clock.now()))
+        except RuntimeError:  # it is stopping
+            return None
+        try:
+            return asked.result(ANSWER)
+        except CancelledError:
+            return None
 
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[Store]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self, Unpack
 
@@ -15,10 +16,13 @@ from hookline._app.applications import Applications
 from hookline._app.event_types import EventTypes
 from hookline._app.operating import Operating
 from hookline._app.operational import Teller
+from hookline._app.overview import Overview
 from hookline._app.runtime import Runtime
 from hookline._app.scope import whole_moment
+from hookline._app.telemetry import Telemetry
 from hookline._domain import ids
 from hookline._domain.api_key import ApiKey
+from hookline._domain.backlog import Backlog
 from hookline._domain.endpoint import Catalogue, Endpoint
 from hookline._domain.finding import Finding
 from hookline._domain.options import KNOWN, EndpointOptions
@@ -55,10 +59,11 @@ class Webhooks(Operating, ApplicationWebhooks):
     """Outbound webhooks: of the application it runs in, and of as many others as you like.
 
     `events` is the catalogue: an Enum class or names; without it any well-formed event type is
-    accepted. `on_event` is called with each `OperationalEvent`. Other arguments are settings (see
-    `Settings`), `database=` first among them. Nothing is opened before the first `init`, `start` or
-    `trigger`. What is published and registered here belongs to the application `default`; for the
-    others see `applications` and `for_application`.
+    accepted. `on_event` is called with each `OperationalEvent`. `metrics` is a `CollectorRegistry`
+    of prometheus_client to count in, such as its `REGISTRY`, or the setting of that name. Other
+    arguments are settings (see `Settings`), `database=` first among them. Nothing is opened before
+    the first `init`, `start` or `trigger`. What is published and registered here belongs to the
+    application `default`; for the others see `applications` and `for_application`.
     """
 
     def __init__(
@@ -69,9 +74,13 @@ class Webhooks(Operating, ApplicationWebhooks):
         settings: Settings | None = None,
         clock: Clock | None = None,
         on_event: Listener | None = None,
+        metrics: Any = None,
         **overrides: Any,
     ) -> None:
-        """Raises InvalidSettings when a setting cannot be used."""
+        """Raises InvalidSettings when a setting cannot be used, or an extra is not installed."""
+        registry = None if metrics is None or isinstance(metrics, str) else metrics
+        if registry is None and metrics is not None:
+            overrides["metrics"] = metrics
         if settings is not None and (database is not None or overrides):
             raise InvalidSettings("settings: give either a Settings object or single settings")
         self.settings = settings or Settings.load(database=database, **overrides)
@@ -80,12 +89,16 @@ class Webhooks(Operating, ApplicationWebhooks):
             told.append(EventObserver(on_event))
         teller = Teller()
         telling = EventObserver(teller.tell)
-        observer = Observers(*told, telling)
-        runtime = teller.runtime = Runtime(self.settings, clock or SystemClock(), observer)
+        telemetry = self._telemetry = Telemetry.of(self.settings, registry)
+        observer = Observers(*told, *telemetry.observers, telling)
+        runtime = teller.runtime = telemetry.runtime = Runtime(
+            self.settings, clock or SystemClock(), observer, telemetry.tracer
+        )
         runtime.before_closing = telling.drain
         super().__init__(runtime, Admission(self.settings, Catalogue(events)))
         self.applications = Applications(runtime)
         self.event_types = EventTypes(runtime)
+        self.overview = Overview(runtime)
 
     async def for_application(self, name: str) -> ApplicationWebhooks:
         """Return what belongs to the application with that id (`app_…`) or uid.
@@ -223,6 +236,22 @@ class Webhooks(Operating, ApplicationWebhooks):
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
+    def dashboard(self) -> Any:
+        """Return the operator's pages as an ASGI application, to be mounted under any path.
+
+        `app.mount("/hookline", webhooks.dashboard())`. Whoever comes signs in with an API key that
+        has the scope `admin` or `read`. Raises ImportError without `hookline[server]`.
+        """
+        try:
+            # By name: a façade does not depend on what is built on it.
+            pages = import_module("hookline._web.dashboard.app")
+        except ImportError as error:
+            raise ImportError(
+                f"dashboard() needs {error.name or error}: pip install 'hookline[server]'",
+                name=error.name,
+            ) from error
+        return pages.Dashboard(self)
+
     # keys of the REST API ------------------------------------------------------------------
 
     async def create_api_key(
@@ -307,6 +336,19 @@ class Webhooks(Operating, ApplicationWebhooks):
         if pids is None and engine is None:
             return found._replace(share="not started in this process")
         return found
+
+    async def backlog(self) -> Backlog:
+        """Return what waits and for how long, at a bounded cost. Raises StorageError."""
+        async with self._runtime.beside() as store:
+            return await store.backlog(self._runtime.clock.now())
+
+    def metrics(self) -> bytes:
+        """Return the metrics of this process in Prometheus' text format, to serve at `/metrics`.
+
+        Asks the database, which may take some milliseconds: in asynchronous code,
+        `await asyncio.to_thread(webhooks.metrics)`. Raises InvalidSettings when they are off.
+        """
+        return self._telemetry.exposition()
 
     async def diagnose(self, *, probe: bool = False) -> list[Finding]:
         """Return what a look at the whole deployment finds, and what to do about it.

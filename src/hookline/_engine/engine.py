@@ -14,7 +14,7 @@ from hookline._engine.replay import Replayer
 from hookline._engine.tally import Counter
 from hookline._engine.upkeep import keep_house
 from hookline._engine.worker import Worker
-from hookline._ports import Clock, NewMessage, Observer, Queue, Sender, Store
+from hookline._ports import Clock, NewMessage, Observer, Queue, Sender, Store, Tracer
 from hookline._settings import Settings
 from hookline.errors import DeliveryTimeout
 
@@ -36,6 +36,7 @@ class Engine:
         settings: Settings,
         before_routing: Callable[[], Awaitable[None]],
         before_closing: Callable[[], Awaitable[None]],
+        tracer: Tracer | None = None,
     ) -> None:
         """Nothing is opened before `start`.
 
@@ -52,7 +53,7 @@ class Engine:
         self._observer = observer
         self._before_closing = before_closing
         self._settings = settings
-        self.worker = Worker(queue, sender, clock, observer, settings, before_routing)
+        self.worker = Worker(queue, sender, clock, observer, settings, before_routing, tracer)
         self.replayer = Replayer(
             store.jobs,
             clock,

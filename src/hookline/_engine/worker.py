@@ -25,6 +25,7 @@ from hookline._ports import (
     Settled,
     Settlement,
     Share,
+    Tracer,
 )
 from hookline._settings import Settings
 
@@ -66,6 +67,7 @@ class Worker:
         observer: Observer,
         settings: Settings,
         before_routing: Callable[[], Awaitable[None]],
+        tracer: Tracer | None = None,
     ) -> None:
         """Nothing is started before `start`; `before_routing` is awaited before each look."""
         self._queue = queue
@@ -77,6 +79,7 @@ class Worker:
         self._proxying = settings.proxying()
         self._tokens = Tokens(settings, self._policy, self._proxying)
         self._before_routing = before_routing
+        self._tracer = tracer
         self._lease_ms = int(settings.lease * 1000)
         self._poll_ms = int(settings.poll_interval * 1000)
         self._key = new_key(clock.now())
@@ -237,6 +240,9 @@ class Worker:
         for message, event_type, endpoints in routed.counts:
             self._observer.routed(message, event_type, endpoints)
             self._notify(message)
+        if self._tracer is not None:
+            for message, _, endpoints in routed.counts:
+                self._tracer.route(message, endpoints, routed.traces.get(message))
         for message, target, problem in routed.unfiltered:
             self._observer.unfiltered(message, target, problem)
         if routed.waiting:
@@ -320,7 +326,10 @@ class Worker:
                         requests.append(fetch)
                     if flight.token is None:
                         continue
-                requests.append(prepare(flight, self._settings, self._policy, self._proxying))
+                request = prepare(flight, self._settings, self._policy, self._proxying)
+                if self._tracer is not None:
+                    self._tracer.sending(flight.delivery, request, flight.started_at)
+                requests.append(request)
             except ExpressionFailed as error:
                 self._on_results(
                     [(flight, Outcome(failure=Failure.TRANSFORM, detail=str(error)[:200]))]

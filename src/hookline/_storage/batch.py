@@ -68,6 +68,7 @@ class RouteBatch:
         event_type: str,
         body: bytes,
         ordering_key: str | None,
+        traceparent: str | None = None,
     ) -> bytes | None:
         """Add a message's deliveries; return the last endpoint served when some are left over.
 
@@ -84,6 +85,8 @@ class RouteBatch:
             told_of = step if filtered else wanted
             active = sum(1 for target in told_of if target.disabled_reason is None)
             self.routed.counts.append((message, event_type, active))
+            if traceparent is not None:
+                self.routed.traces[message] = traceparent
         for target in step:
             line = (ordering_key or "") if target.ordered else None
             if line is not None and not self._is_head(target.key, line):
@@ -93,6 +96,7 @@ class RouteBatch:
             elif self._take(target):
                 self.rows.append((message, target.key, self.lease, self.lease_until, line))
                 leased = Leased(message, event_type, body, target, self.lease, line=line)
+                leased.traceparent = traceparent
                 self.routed.leased.append(leased)
             else:
                 self.rows.append((message, target.key, 0, self.now, line))
@@ -200,7 +204,7 @@ class ClaimBatch:
         return max(0, min(share, room))
 
     def take(self, target: Target, rows: Sequence[Sequence[Any]]) -> None:
-        """Lease rows of (message, event type, body, attempts, step, resume_at, line)."""
+        """Lease rows of (message, event type, body, attempts, step, resume_at, line, span)."""
         self.leased += [
             Leased(bytes(message), event_type, bytes(body), target, self.lease, *rest)
             for message, event_type, body, *rest in rows

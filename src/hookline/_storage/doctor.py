@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
+from hookline._domain.backlog import Backlog
 from hookline._domain.breaker import Circuit, CircuitState
 from hookline._domain.checks_delivery import PATIENCE
 from hookline._domain.vitals import EndpointSigns, Pulse, Schema, Vitals
+from hookline._storage import backlog as waiting
 from hookline._storage import migrate, sealed
 from hookline._storage.rows import opened_credentials, options_of
 from hookline._storage.schema import (
@@ -78,6 +80,15 @@ async def vitals(engine: AsyncEngine, now: Now, vault: Vault) -> Vitals:
         if found.schema.current:
             signs |= await connection.run_sync(_queue_signs, now(), vault)
         return Vitals(now(), name(engine.url), trip, found, **signs)
+
+
+async def backlog(engine: AsyncEngine, now: int) -> Backlog:
+    """Return what waits; StorageError when out of reach, or of another schema."""
+    async with _looking(engine) as connection, asyncio.timeout(REACH):
+        found = await _pulse(engine.url, connection)
+        if not found.schema.current:
+            raise StorageError(f"{found.schema}; {found.schema.remedy}")
+        return await connection.run_sync(waiting.read, found, now)
 
 
 @asynccontextmanager

@@ -103,16 +103,16 @@ def subscriber(
     return Subscriber(json.loads(row["events"]), channels, target(row, keys, vault))
 
 
-MARKS = ("ordering_key", "event_id", "channels", "tags")
+MARKS = ("ordering_key", "event_id", "channels", "tags", "traceparent")
 
 
 def marks(new: NewMessage) -> tuple[str | None, ...]:
-    """Return the columns of a message that few have: ordering key, event id, channels, tags."""
+    """Return the columns of a message that few have: `MARKS`."""
     if not (new.channels or new.tags):
-        return new.ordering_key, new.event_id, None, None
+        return new.ordering_key, new.event_id, None, None, new.traceparent
     channels = orjson.dumps(new.channels).decode() if new.channels else None
     tags = orjson.dumps(new.tags).decode() if new.tags else None
-    return new.ordering_key, new.event_id, channels, tags
+    return new.ordering_key, new.event_id, channels, tags, new.traceparent
 
 
 def message_row(new: NewMessage) -> dict[str, Any]:

@@ -208,6 +208,8 @@ message = sa.Table(
     sa.Column("event_id", sa.Text),
     sa.Column("channels", sa.Text),
     sa.Column("tags", sa.Text),
+    # The span that published it, where there was one: W3C Trace Context.
+    sa.Column("traceparent", sa.Text),
     # Set for a test: it is for this endpoint alone, whatever others want to hear.
     sa.Column("only_endpoint", Key),
     _number("created_at"),
@@ -285,6 +287,14 @@ attempt = sa.Table(
     _number("total_us"),
     _number("next_attempt_at", nullable=True),
     sa.Index(None, "endpoint_id", "id"),
+    # The dead letters, without a look at the rest of the log.
+    sa.Index(
+        "ix_hookline_attempt_exhausted",
+        "message_id",
+        "id",
+        sqlite_where=sa.text("state = 'exhausted'"),
+        postgresql_where=sa.text("state = 'exhausted'"),
+    ),
     sqlite_with_rowid=False,
 )
 

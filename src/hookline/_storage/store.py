@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
+from hookline._domain.backlog import Backlog
 from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
 from hookline._domain.handshake import Ownership
 from hookline._domain.vitals import Pulse, Vitals
@@ -29,6 +30,7 @@ from hookline._storage.handshake import SqlHandshakes
 from hookline._storage.history import SqlHistory
 from hookline._storage.jobs import SqlJobs
 from hookline._storage.operational import SqlOperational
+from hookline._storage.overview import SqlOverview
 from hookline._storage.postgresql import partitions
 from hookline._storage.rows import (
     attempt_of,
@@ -120,6 +122,7 @@ class SqlStore:
         )
         self.event_types = SqlEventTypes(self._writing, self._reading, self._insert)
         self.history = SqlHistory(self._writing, self._reading)
+        self.overview = SqlOverview(self._reading)
         self.tallies = SqlTallies(self._writing, self._reading, self._insert)
         self.endpoints = SqlEndpoints(
             self._writing, self._reading, self._insert, self._release, vault=self._vault
@@ -461,6 +464,10 @@ class SqlStore:
     async def pulse(self) -> Pulse:
         """Return the schema's version and who is delivering; StorageError when out of reach."""
         return await doctor.pulse(self._engine)
+
+    async def backlog(self, now: int) -> Backlog:
+        """Return what waits."""
+        return await doctor.backlog(self._engine, now)
 
     async def vitals(self, now: Callable[[], int]) -> Vitals:
         """Return what the doctor judges. Changes nothing, and needs no `start`."""

@@ -31,7 +31,8 @@ def worker(
         str | None,
         typer.Option(
             metavar="[HOST:]PORT",
-            help="Serve GET /health and GET /ready here; on 127.0.0.1 unless a host is given.",
+            help="Serve GET /health, GET /ready and, with HOOKLINE_METRICS, GET /metrics here; "
+            "on 127.0.0.1 unless a host is given.",
             show_default=False,
         ),
     ] = None,

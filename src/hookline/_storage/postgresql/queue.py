@@ -410,7 +410,7 @@ class PostgresQueue:
             return
         found: dict[bytes, list[Sequence[Any]]] = {endpoint: [] for endpoint in wants}
         for row in await _due_rows(connection, wants, claim.now):
-            found[row["endpoint_id"]].append(tuple(row)[:7])
+            found[row["endpoint_id"]].append(tuple(row)[:8])
         short = [e for e, rows in found.items() if len(rows) < wants[e]]
         later = dict.fromkeys(wants)
         later |= dict(await connection.fetch(SQL["next_deliveries"], short, claim.now))
@@ -514,7 +514,7 @@ async def _write(connection: asyncpg.Connection, messages: Sequence[NewMessage])
         [m.app for m in messages],
         [m.event_type for m in messages],
         [m.body for m in messages],
-        *_columns([row_of.marks(m) for m in messages], 4),
+        *_columns([row_of.marks(m) for m in messages], len(row_of.MARKS)),
         [m.created_at for m in messages],
         [m.deliver_at for m in messages],
         [m.due_at for m in messages],
@@ -549,11 +549,11 @@ async def _fill(
 ) -> list[tuple[int, bytes]]:
     """Fill the batch; return the outbox rows that are done."""
     done = []
-    for due_at, message, after, app, event_type, body, ordering_key, channels, _ in due:
+    for due_at, message, after, app, event_type, body, ordering_key, channels, trace, _ in due:
         wanted = _wanted(tables, app, event_type, channels)
         if wanted and batch.full:
             break
-        last = batch.add(wanted, after, message, event_type, body, ordering_key)
+        last = batch.add(wanted, after, message, event_type, body, ordering_key, trace)
         if last is not None:
             await connection.execute(SQL["advance_outbox"], last, due_at, message)
             break

@@ -156,12 +156,12 @@ class SqliteQueue:
         due = connection.execute(SQL["due_outbox"], (router.now, ROUTE_MESSAGES)).fetchall()
         router.circuits = _circuits(connection)
         done = []
-        for due_at, message, after, app, event_type, body, ordering_key, channels in due:
+        for due_at, message, after, app, event_type, body, ordering_key, channels, trace in due:
             wanted = self._table(connection, app).wanted(event_type, channels)
             _look_at_lines(connection, router, wanted, ordering_key or "")
             if wanted and router.full:
                 break
-            last = router.add(wanted, after, message, event_type, body, ordering_key)
+            last = router.add(wanted, after, message, event_type, body, ordering_key, trace)
             if last is not None:
                 connection.execute(SQL["advance_outbox"], (last, due_at, message))
                 break

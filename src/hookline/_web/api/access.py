@@ -65,7 +65,7 @@ async def expire_all(request: Request, _: Admin, app_id: str) -> Response:
     for key in await webhooks.api_keys():
         if key.portal and f"{APPLICATION}{app.id}" in key.scopes and key.revoked_at is None:
             await webhooks.revoke_api_key(key.id)
-            request.app.state.keys.forget(key.id)
+            _forget(request, key.id)
     return Response(status_code=204)
 
 
@@ -80,5 +80,11 @@ async def logout(request: Request, key: Caller) -> Response:
     if not key.portal:
         raise errors.forbidden("to be a customer's key; others are revoked by an admin")
     await facade(request).revoke_api_key(key.id)
-    request.app.state.keys.forget(key.id)
+    _forget(request, key.id)
     return Response(status_code=204)
+
+
+def _forget(request: Request, key_id: str) -> None:
+    """End what a key has opened: here at once, in other processes within a second."""
+    request.app.state.keys.forget(key_id)
+    request.app.state.portal.house.sessions.forget()

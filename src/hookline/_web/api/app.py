@@ -37,10 +37,12 @@ from hookline._web.api import (
 )
 from hookline._web.api.routes import PREFIX, Router
 from hookline._web.api.table import Table
+from hookline._web.dashboard.app import Dashboard, Pages
 from hookline._web.engine import Tenants, event_names
 from hookline._web.errors import Refused
 from hookline._web.keys import Keys
 from hookline._web.lookout import Lookout
+from hookline._web.portal.app import Portal, PortalPages
 from hookline._web.shell import Shell
 from hookline.errors import HooklineError, StorageError
 
@@ -97,7 +99,16 @@ def build(webhooks: Webhooks, routers: Iterable[Router] = ROUTERS) -> FastAPI:
     app.state.lookout = Lookout(webhooks.readiness)
     app.add_middleware(Shell, limit=webhooks.settings.payload_limit + AROUND_PAYLOAD)
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
-    app.router.routes += [Table(routes), *pages.routes()]
+    if webhooks.settings.metrics != "off":
+        app.add_route("/metrics", health.metrics, include_in_schema=False)
+    dashboard = Dashboard(webhooks, app.state.tenants, lambda: app.state.lookout.stopping)
+    app.state.portal = Portal(webhooks, app.state.tenants, lambda: app.state.lookout.stopping)
+    app.router.routes += [
+        Table(routes),
+        *pages.routes(),
+        PortalPages(app.state.portal),
+        Pages(dashboard),
+    ]
     url = webhooks.settings.public_url.rstrip("/")
     _describe(app, partial(description.describe, routes, url))
     return app

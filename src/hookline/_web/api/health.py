@@ -1,15 +1,18 @@
 """Is it alive, and is it ready? Asked without a key."""
 
+import asyncio
 from typing import Any
 
 from fastapi import Request, Response
 
 from hookline._domain.readiness import Readiness
 from hookline._web.answers import NO_STORE, Answer
+from hookline._web.api import callers
 from hookline._web.api.models import ReadyOut
 from hookline._web.api.routes import Router, answers
 
 router = Router("Health")
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _READY: dict[str, Any] = Readiness().document
 _NOT_READY: dict[str, Any] = Readiness(database="cannot connect").document
 OPEN: dict[str, Any] = {"security": []}
@@ -43,3 +46,12 @@ async def ready(request: Request) -> Answer:
     """Say part by part whether webhooks are accepted and delivered here. At most a second old."""
     found = await request.app.state.lookout.ask()
     return Answer(found.document, 200 if found.ready else 503, NO_STORE)
+
+
+async def metrics(request: Request) -> Response:
+    """Serve Prometheus, as the setting says: to a key that may look at everything, or to all."""
+    webhooks = callers.facade(request)
+    if webhooks.settings.metrics == "key":
+        await callers.reader(request)
+    found = await asyncio.to_thread(webhooks.metrics)
+    return Response(found, media_type=CONTENT_TYPE, headers=NO_STORE)

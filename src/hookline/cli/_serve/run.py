@@ -18,7 +18,7 @@ from hookline._web.engine import check_settings
 from hookline._webhooks_file import read
 from hookline.cli._serve.process import new_loop, serve
 from hookline.cli._values import is_loopback
-from hookline.cli._worker import logs
+from hookline.cli._worker import counting, logs
 from hookline.cli._worker.process import database_is_there, stop_on_signals
 from hookline.cli._worker.run import INTERRUPTED, allow_open_files
 from hookline.cli._worker.supervisor import Supervisor
@@ -54,7 +54,11 @@ def run(webhooks: Webhooks, options: Options) -> int:
         allow_open_files(webhooks.settings.max_in_flight + CLIENTS)
         # The parent of several serves nothing, and uvloop starts no process in a group of its own.
         alone = webhooks.settings.workers == 1
-        with asyncio.Runner(loop_factory=new_loop if alone else None) as runner:
+        several = not alone and webhooks.settings.metrics != "off"
+        with (
+            counting.together(wanted=several),
+            asyncio.Runner(loop_factory=new_loop if alone else None) as runner,
+        ):
             return runner.run(_run(webhooks, options))
     except (InvalidWebhooksFile, InvalidSettings, _CannotServe) as error:
         log.error("%s", error)  # noqa: TRY400 - it says everything
@@ -107,7 +111,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 async def _welcome(webhooks: Webhooks, options: Options, place: socket.socket) -> None:
     """Say where the API is, and how to make the first key; refuse strangers before there is one."""
-    looking = Webhooks(settings=replace(webhooks.settings, deliver=False))
+    looking = Webhooks(settings=replace(webhooks.settings, deliver=False, metrics="off"))
     try:
         keys = await looking.api_keys()
     except HooklineError as error:

@@ -1,4 +1,4 @@
-"""`GET /health` and `GET /ready`, for whatever watches over the process."""
+"""`GET /health`, `GET /ready` and `GET /metrics`, for whatever watches over the process."""
 
 import json
 import threading
@@ -10,12 +10,22 @@ from typing import Any, ClassVar
 
 from hookline._domain.readiness import FRESH, Readiness
 
+Measure = Callable[[], bytes]
+"""Returns the metrics, in Prometheus' text format."""
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+
 
 class Health:
     """The HTTP server, on a thread of its own."""
 
-    def __init__(self, host: str, port: int, ask: Callable[[], Readiness]) -> None:
-        """Listen; `ask` is called on any thread and may take its time. Raises OSError."""
+    def __init__(
+        self, host: str, port: int, ask: Callable[[], Readiness], measure: Measure | None = None
+    ) -> None:
+        """Listen; `ask` and `measure` are called on any thread and may take their time.
+
+        Raises OSError.
+        """
+        self.measure = measure
         self._ask = ask
         self._lock = threading.Lock()
         self._answer: Readiness | None = None
@@ -73,17 +83,25 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/ready":
             found = self.server.health.readiness()
             self._answer(200 if found.ready else 503, found.document)
+        elif path == "/metrics" and self.server.health.measure is not None:
+            self._write(200, self.server.health.measure(), METRICS)
         else:
-            self._answer(404, {"error": "there are /health and /ready here"})
+            also = "" if self.server.health.measure is None else ", /metrics"
+            self._answer(404, {"error": f"there are /health and /ready{also} here"})
 
     do_HEAD = do_GET  # noqa: N815 - http.server's name
 
     def _answer(self, status: int, document: dict[str, Any] | None = None) -> None:
-        body = b"" if document is None else json.dumps(document).encode() + b"\n"
+        if document is None:
+            self._write(status, b"", None)
+        else:
+            self._write(status, json.dumps(document).encode() + b"\n", "application/json")
+
+    def _write(self, status: int, body: bytes, kind: str | None) -> None:
         self.send_response_only(status)
         self.send_header("Cache-Control", "no-store")
-        if document is not None:
-            self.send_header("Content-Type", "application/json")
+        if kind is not None:
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hookline import Webhooks
+from hookline._domain.backlog import Backlog
 from hookline._domain.readiness import Readiness, unreachable
 from hookline._engine import open_files
 from hookline._webhooks_file import read
-from hookline.cli._worker import logs
-from hookline.cli._worker.health import Health
+from hookline.cli._worker import counting, logs
+from hookline.cli._worker.health import Health, Measure
 from hookline.cli._worker.process import database_is_there, deliver, stop_on_signals
 from hookline.cli._worker.supervisor import Supervisor
 from hookline.errors import InvalidSettings, InvalidWebhooksFile
@@ -43,7 +44,9 @@ def run(webhooks: Webhooks, options: Options) -> int:
     try:
         read(Path(options.file or webhooks.settings.webhooks_file))  # wrong: known at once
         allow_open_files(webhooks.settings.max_in_flight)
-        return asyncio.run(_run(webhooks, options))
+        several = options.processes > 1 and webhooks.settings.metrics != "off"
+        with counting.together(wanted=several):
+            return asyncio.run(_run(webhooks, options))
     except (InvalidWebhooksFile, InvalidSettings, _CannotListen) as error:
         log.error("%s", error)  # noqa: TRY400 - it says everything
         return 1
@@ -64,12 +67,30 @@ async def _run(webhooks: Webhooks, options: Options) -> int:
 
     stop_on_signals(stop, end_at_once)
     ask = webhooks.readiness if supervisor is None else supervisor.readiness
-    with _health(options.health, ask, stop):
+    measured = webhooks.settings.metrics != "off"
+    if supervisor is not None and measured:
+        _ask_here(webhooks)
+    with _health(options.health, ask, stop, webhooks.metrics if measured else None):
         if supervisor is None:
             return min(1, await deliver(webhooks, options.file, stop))
         if not await database_is_there(webhooks, stop):
             return 0
         return await supervisor.run(stop)
+
+
+def _ask_here(webhooks: Webhooks) -> None:
+    """Let this process, which delivers nothing, ask for the backlog: on its own loop."""
+    loop = asyncio.get_running_loop()
+
+    def ask() -> Backlog:
+        future = asyncio.run_coroutine_threadsafe(webhooks.backlog(), loop)
+        try:
+            return future.result(ANSWER)
+        except TimeoutError:
+            future.cancel()
+            raise
+
+    webhooks._telemetry.otherwise = ask  # noqa: SLF001 - one house
 
 
 def allow_open_files(max_in_flight: int) -> None:
@@ -95,9 +116,12 @@ class _CannotListen(Exception):
 
 @contextmanager
 def _health(
-    where: tuple[str, int] | None, ask: Callable[[], Awaitable[Readiness]], stop: asyncio.Event
+    where: tuple[str, int] | None,
+    ask: Callable[[], Awaitable[Readiness]],
+    stop: asyncio.Event,
+    measure: Measure | None,
 ) -> Iterator[None]:
-    """Serve `/health` and `/ready` meanwhile, when they are wanted."""
+    """Serve `/health`, `/ready` and perhaps `/metrics` meanwhile, when they are wanted."""
     if where is None:
         yield
         return
@@ -115,7 +139,7 @@ def _health(
             return unreachable(f"no answer within {ANSWER:g} s")
 
     try:
-        server = Health(*where, look_from_elsewhere)
+        server = Health(*where, look_from_elsewhere, measure)
     except OSError as error:
         host, port = where
         reason = error.strerror or error

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from hookline import Webhooks
 from hookline._domain.readiness import Readiness
+from hookline.cli._worker import counting
 from hookline.cli._worker.process import MISCONFIGURED, passes
 
 log = logging.getLogger("hookline")
@@ -76,6 +77,7 @@ class Supervisor:
                 process.terminate()
             code = await process.wait()
             del self._running[number]
+            counting.forget(process.pid)
             if stop.is_set():
                 self._note_end(process, code)
                 return

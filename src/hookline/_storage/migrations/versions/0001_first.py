@@ -130,6 +130,7 @@ def upgrade() -> None:
         sa.Column("event_id", sa.Text),
         sa.Column("channels", sa.Text),
         sa.Column("tags", sa.Text),
+        sa.Column("traceparent", sa.Text),
         sa.Column("only_endpoint", KEY),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("deliver_at", sa.BigInteger),
@@ -206,6 +207,13 @@ def upgrade() -> None:
         # Days are added ahead of time; what falls outside of them is still taken.
         op.execute("CREATE TABLE hookline_attempt_rest PARTITION OF hookline_attempt DEFAULT")
     op.create_index("ix_hookline_attempt_endpoint_id_id", "hookline_attempt", ["endpoint_id", "id"])
+    op.create_index(
+        "ix_hookline_attempt_exhausted",
+        "hookline_attempt",
+        ["message_id", "id"],
+        sqlite_where=sa.text("state = 'exhausted'"),
+        postgresql_where=sa.text("state = 'exhausted'"),
+    )
     op.create_table(
         "hookline_tally",
         sa.Column("kind", sa.BigInteger, nullable=False),

@@ -1,3 +1,4 @@
 INSERT INTO hookline_message
-  (id, app_id, event_type, body, ordering_key, event_id, channels, tags, created_at, deliver_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  (id, app_id, event_type, body, ordering_key, event_id, channels, tags, traceparent, created_at,
+  deliver_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

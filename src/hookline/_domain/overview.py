@@ -1,0 +1,57 @@
+"""What an operator sees at a glance, over all applications."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from hookline._domain.breaker import CircuitState
+from hookline._domain.delivery import Attempt, DeliveryState
+from hookline._domain.history import Message
+
+
+class Waiting(NamedTuple):
+    """What is due and was not sent yet. `capped`: there is more than was counted.
+
+    `oldest` is when the oldest of it fell due; `waiting` counts due deliveries by endpoint id.
+    """
+
+    due: int = 0
+    capped: bool = False
+    oldest: datetime | None = None
+    waiting: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An endpoint that fails or is not sent to, and whose it is."""
+
+    endpoint_id: str
+    application_id: str
+    url: str
+    circuit: CircuitState = CircuitState.CLOSED
+    failures: int = 0
+    failing_since: datetime | None = None
+    waits_until: datetime | None = None
+    disabled_at: datetime | None = None
+    disabled_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery whose last attempt failed, with that attempt. `message` is None when it is gone.
+
+    `application_id` is empty then, too.
+    """
+
+    attempt: Attempt
+    message: Message | None
+    application_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """A message, and how many of its deliveries stand where."""
+
+    message: Message
+    states: Mapping[DeliveryState, int]

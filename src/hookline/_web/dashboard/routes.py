@@ -1,0 +1,92 @@
+"""Routes of pages: who may see them, and what every form has to show."""
+
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from hookline._web.dashboard.view import FORM, View
+from hookline._web.errors import Refused
+from hookline.errors import AlreadyExists, HooklineError, InvalidInput, StorageError
+
+WRONG = (InvalidInput, AlreadyExists)
+"""What whoever filled in a form can mend."""
+Handler = Callable[[View], Awaitable[Response]]
+
+
+class Access(Enum):
+    """Who may come."""
+
+    ANYBODY = "anybody"
+    READERS = "readers"
+    WRITERS = "writers"
+
+
+class Page(NamedTuple):
+    """One route. A `POST` is for writers unless told otherwise."""
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access = Access.READERS
+
+
+def get(path: str, handler: Handler) -> Page:
+    """Return a page that every signed-in key may see."""
+    return Page("GET", path, handler)
+
+
+def look(path: str, handler: Handler) -> Page:
+    """Return a page that only those who may change things see: it is a form."""
+    return Page("GET", path, handler, Access.WRITERS)
+
+
+def post(path: str, handler: Handler) -> Page:
+    """Return what takes a form."""
+    return Page("POST", path, handler, Access.WRITERS)
+
+
+async def admitted(view: View, page: Page) -> Response | None:
+    """Return None for a request that may be handled, else where to go; raise Refused (403)."""
+    session = await view.signed_in()
+    if page.access is not Access.ANYBODY and session is None:
+        if view.request.method != "GET" or view.request.headers.get("hx-request"):
+            raise Refused(401, view.say("Your session has ended. Sign in again."))
+        return view.go("/sign-in", to=view.here())
+    if page.access is Access.WRITERS and not view.may_write:
+        raise Refused(403, view.say("This key may look, and change nothing."))
+    if view.request.method == "POST":
+        await check_form(view)
+    return None
+
+
+async def check_form(view: View) -> None:
+    """Read a form; raise Refused (403) for one that was not made for this session."""
+    site = view.request.headers.get("sec-fetch-site", "same-origin")
+    form = await view.read_form()
+    shown = form.get("csrf", "") or view.request.headers.get("x-csrf-token", "")
+    wanted = (
+        view.session.form_token if view.session is not None else view.request.cookies.get(FORM, "")
+    )
+    same = hmac.compare_digest(shown.encode(), wanted.encode())
+    if not wanted or not same or site not in ("same-origin", "none"):
+        raise Refused(403, view.say("This form is not valid any more. Go back, and try again."))
+
+
+async def tried(
+    work: Callable[[], Awaitable[Response]], again: Callable[[str], Response]
+) -> Response:
+    """Do what a form asks for; show the form once more when that cannot be."""
+    try:
+        return await work()
+    except HooklineError as error:
+        if isinstance(error, StorageError):
+            raise
+        return again(str(error))
+
+
+def all_pages(*modules: Sequence[Page]) -> list[Page]:
+    """Return the pages of all modules."""
+    return [page for pages in modules for page in pages]

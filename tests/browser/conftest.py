@@ -1,0 +1,110 @@
+"""A server, a receiver, and a real browser where there is one. Nothing is installed for it."""
+
+import asyncio
+import os
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import uvicorn
+
+from hookline._web.api.app import build
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE = 6_000
+"""Milliseconds that a page may take."""
+
+
+@pytest.fixture(scope="module")
+def browser(migrated_file):
+    """A browser of this machine; HOOKLINE_TEST_BROWSER names another.
+
+    For a module: Playwright's loop runs in this thread while it is open, and lets no other.
+    """
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = os.environ.get("HOOKLINE_TEST_BROWSER") or next(
+        filter(None, map(shutil.which, NAMES)), ""
+    )
+    if not found:
+        pytest.skip("no browser found; apt-get install chromium, or set HOOKLINE_TEST_BROWSER")
+    with api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+class Site:
+    """A running server."""
+
+    def __init__(self, webhooks, base):
+        self.webhooks = webhooks
+        self.base = base
+
+    def do(self, work):
+        """Wait for something the façade does."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, work).result()
+
+    def key(self, *scopes):
+        """Make a key, return its token."""
+        return self.do(self.webhooks.create_api_key("ada", scopes or ["admin"])).token
+
+    def hour_ago(self):
+        return datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.fixture
+def site(make_webhooks):
+    """A server on a free port, which delivers."""
+    webhooks = make_webhooks()
+    config = uvicorn.Config(
+        build(webhooks), port=0, log_level="error", lifespan="on", timeout_graceful_shutdown=3
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        threading.Event().wait(0.01)  # uvicorn has no signal for it
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield Site(webhooks, f"http://127.0.0.1:{port}")
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def visit(browser, site):
+    """Return what opens a page of its own; nothing may be complained about in its console."""
+    contexts, complaints = [], []
+
+    def visit(path="/", *, signed_in=True, scope="admin", **options):
+        context = browser.new_context(base_url=site.base, **options)
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: (
+                complaints.append(said.text) if "Content Security Policy" in said.text else None
+            ),
+        )
+        page.on("request", lambda request: _ours(request.url))
+        if signed_in:
+            page.goto("/sign-in")
+            page.fill("#key", site.key(scope))
+            page.click("main button.primary")
+            page.get_by_role("button", name="Sign out").wait_for()
+        page.goto(path)
+        return page
+
+    def _ours(url):
+        if not url.startswith((site.base, "data:")):
+            complaints.append(f"asked for {url}")
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []
