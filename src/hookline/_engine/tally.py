@@ -6,15 +6,15 @@ Nothing is added to what a delivery writes: the counts of a few seconds are one 
 import asyncio
 
 from hookline._domain.delivery import DeliveryState
-from hookline._domain.endpoint import Target
 from hookline._domain.tally import MINUTE, Tally
+from hookline._engine.observers import Silent
 from hookline._ports import Clock, Observer, Settlement, Tallies
 
 INTERVAL = 5.0
 """Seconds between writes: what a process that is killed forgets of its counts."""
 
 
-class Counter:
+class Counter(Silent):
     """`_ports.Observer` that counts, and a task that writes. Lives on the engine's loop."""
 
     def __init__(self, tallies: Tallies, clock: Clock, observer: Observer) -> None:
@@ -66,27 +66,3 @@ class Counter:
             final=state is DeliveryState.EXHAUSTED,
             milliseconds=None if outcome.status is None else outcome.timings.total / 1000,
         )
-
-    def routed(self, message: bytes, event_type: str, endpoints: int) -> None:
-        """Count nothing."""
-
-    def unfiltered(self, message: bytes, target: Target, problem: str) -> None:
-        """Count nothing."""
-
-    def lost(self, settlement: Settlement) -> None:
-        """Count nothing: who has the lease now counts it."""
-
-    def failing(self, target: Target, milliseconds: int) -> None:
-        """Count nothing."""
-
-    def disabled(self, target: Target, reason: str) -> None:
-        """Count nothing."""
-
-    def verified(self, target: Target, released: int) -> None:
-        """Count nothing."""
-
-    def unverified(self, target: Target, reason: str, next_try_in: int | None) -> None:
-        """Count nothing."""
-
-    def trouble(self, what: str, error: BaseException) -> None:
-        """Count nothing."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Target
+from hookline._engine.observers import Silent
 from hookline._ports import Settlement
 
 log = logging.getLogger("hookline")
@@ -36,7 +37,7 @@ DRAIN_SECONDS = 5.0
 Listener = Callable[[OperationalEvent], Awaitable[None] | None]
 
 
-class EventObserver:
+class EventObserver(Silent):
     """`_ports.Observer` that tells a listener of the application.
 
     Called on the engine's thread: a listener must be quick, or a coroutine function. What it raises
@@ -47,9 +48,6 @@ class EventObserver:
         """`listener` is called with each OperationalEvent."""
         self._listener = listener
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def routed(self, message: bytes, event_type: str, endpoints: int) -> None:
-        """Say nothing: routine."""
 
     def attempted(self, settlement: Settlement) -> None:
         """Tell of messages that were given up, and of those that came through after all."""
@@ -62,12 +60,6 @@ class EventObserver:
             return
         message_id = ids.encode(ids.MESSAGE, delivery.message)
         self._tell(kind, delivery.target, reason, message_id, delivery.attempts + 1)
-
-    def unfiltered(self, message: bytes, target: Target, problem: str) -> None:
-        """Say nothing: the log does."""
-
-    def lost(self, settlement: Settlement) -> None:
-        """Say nothing: an ordinary result."""
 
     def failing(self, target: Target, milliseconds: int) -> None:
         """Tell that an endpoint fails."""
@@ -85,9 +77,6 @@ class EventObserver:
         """Tell that the last handshake failed."""
         if next_try_in is None:
             self._tell("endpoint.unverified", target, reason)
-
-    def trouble(self, what: str, error: BaseException) -> None:
-        """Say nothing: the log does."""
 
     async def drain(self) -> None:
         """Wait until the listener has heard everything, for some seconds at most."""

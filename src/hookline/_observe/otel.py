@@ -12,9 +12,9 @@ from hookline._domain import ids
 from hookline._domain.backlog import Backlog
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Target
+from hookline._engine.observers import Silent
 from hookline._observe.backlog import BacklogSource
 from hookline._observe.outcomes import BUCKETS, outcome_class
-from hookline._observe.silent import Silent
 from hookline._ports import Leased, NewMessage, Request, Settlement
 from hookline.errors import InvalidSettings
 
