@@ -1,24 +1,16 @@
 """Answers to requests that may be sent again: their rows. SQLAlchemy Core, once for all."""
 
-from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
 from hookline._ports import Claim
+from hookline._storage.part import Part
 from hookline._storage.schema import answer
-from hookline._storage.sealed import Transaction
-
-BATCH = 2000
 
 
-class SqlAnswers:
-    """`_ports.Answers`, in the transactions of a store."""
-
-    def __init__(self, writing: Transaction, insert: Callable[[sa.Table], Any]) -> None:
-        """`insert` gives the dialect's own INSERT."""
-        self._writing = writing
-        self._insert = insert
+class SqlAnswers(Part):
+    """`_ports.Answers`."""
 
     async def claim(
         self,
@@ -79,12 +71,7 @@ class SqlAnswers:
 
     async def prune(self, now: int) -> None:
         """Remove what has expired, in small batches."""
-        old = sa.select(answer.c.id).where(answer.c.expires_at <= now).limit(BATCH)
-        while True:
-            async with self._writing() as connection:
-                gone = await connection.execute(answer.delete().where(answer.c.id.in_(old)))
-            if gone.rowcount < BATCH:
-                return
+        await self._prune(answer, answer.c.expires_at <= now)
 
 
 def _leased(name: bytes, lease: int) -> tuple[sa.ColumnElement[bool], ...]:

@@ -10,18 +10,13 @@ from hookline._domain.api_key import APPLICATION, PORTAL, ApiKey, with_ids
 from hookline._domain.page import Page, Window
 from hookline._storage import paging
 from hookline._storage.audit import note
+from hookline._storage.part import Part
 from hookline._storage.rows import maybe_time, time
 from hookline._storage.schema import api_key, application
-from hookline._storage.sealed import Transaction
 
 
-class SqlApiKeys:
-    """`_ports.ApiKeys`, in the transactions of a store."""
-
-    def __init__(self, writing: Transaction, reading: Transaction) -> None:
-        """Take the store's transactions."""
-        self._writing = writing
-        self._reading = reading
+class SqlApiKeys(Part):
+    """`_ports.ApiKeys`."""
 
     async def add(self, key: bytes, hashed: bytes, new: ApiKey, now: int) -> ApiKey:
         """Store a key; InvalidInput when it is scoped to an application that does not exist."""

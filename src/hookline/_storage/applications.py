@@ -1,10 +1,10 @@
 """Applications and event types: their rows. SQLAlchemy Core, once for all databases."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
 from hookline._domain.application import Application
@@ -16,6 +16,7 @@ from hookline._engine.keys import new_key
 from hookline._storage import paging
 from hookline._storage.audit import note
 from hookline._storage.handshake import demands
+from hookline._storage.part import Part
 from hookline._storage.rows import time
 from hookline._storage.schema import (
     application,
@@ -27,26 +28,17 @@ from hookline._storage.schema import (
     message,
     outbox,
 )
-from hookline._storage.sealed import Transaction
 from hookline.errors import AlreadyExists
 
 BATCH = 500
 
 
-class SqlApplications:
-    """`_ports.Applications`, in the transactions of a store."""
+class SqlApplications(Part):
+    """`_ports.Applications`."""
 
-    def __init__(
-        self,
-        writing: Transaction,
-        reading: Transaction,
-        insert: Callable[[sa.Table], Any],
-        ownership: Ownership,
-    ) -> None:
-        """`insert` gives the dialect's own INSERT; `ownership` is what new ones demand."""
-        self._writing = writing
-        self._reading = reading
-        self._insert = insert
+    def __init__(self, engine: AsyncEngine, ownership: Ownership) -> None:
+        """`ownership` is what new ones demand of their endpoints."""
+        super().__init__(engine)
         self._demands = demands(ownership)
 
     async def create(
@@ -209,16 +201,8 @@ def _application(row: Any) -> Application:
     )
 
 
-class SqlEventTypes:
-    """`_ports.EventTypes`, in the transactions of a store."""
-
-    def __init__(
-        self, writing: Transaction, reading: Transaction, insert: Callable[[sa.Table], Any]
-    ) -> None:
-        """`insert` gives the dialect's own INSERT."""
-        self._writing = writing
-        self._reading = reading
-        self._insert = insert
+class SqlEventTypes(Part):
+    """`_ports.EventTypes`."""
 
     async def create(self, values: Mapping[str, Any], now: int) -> EventType:
         """Store a new event type; AlreadyExists when there is one with that name.

@@ -13,11 +13,9 @@ from hookline._domain.operational import CHANGED, MANUAL
 from hookline._domain.page import Page, Window
 from hookline._engine.keys import new_key
 from hookline._storage import operational, paging
+from hookline._storage.part import Part
 from hookline._storage.rows import first_key, time
 from hookline._storage.schema import audit, endpoint, message
-from hookline._storage.sealed import Transaction
-
-PRUNED = 2000
 
 
 async def note(
@@ -75,13 +73,8 @@ async def note_message(connection: AsyncConnection, action: str, key: bytes, now
     await note(connection, action, ids.encode(ids.MESSAGE, key), now, app=app)
 
 
-class SqlAudit:
-    """`_ports.Audit`, in the transactions of a store."""
-
-    def __init__(self, writing: Transaction, reading: Transaction) -> None:
-        """Take the store's transactions."""
-        self._writing = writing
-        self._reading = reading
+class SqlAudit(Part):
+    """`_ports.Audit`."""
 
     async def secret_read(self, key: bytes, now: int) -> None:
         """Note that an endpoint's secret is being shown."""
@@ -101,12 +94,7 @@ class SqlAudit:
 
     async def prune(self, before: int) -> None:
         """Remove what is older, in small batches."""
-        old = sa.select(audit.c.id).where(audit.c.id < first_key(before)).limit(PRUNED)
-        while True:
-            async with self._writing() as connection:
-                gone = await connection.execute(audit.delete().where(audit.c.id.in_(old)))
-            if gone.rowcount < PRUNED:
-                return
+        await self._prune(audit, audit.c.id < first_key(before))
 
 
 def _conditions(wanted: AuditFilter) -> Iterator[sa.ColumnElement[bool]]:

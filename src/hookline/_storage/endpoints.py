@@ -1,13 +1,13 @@
 """Endpoints: their rows, their secrets, and what changing one means for what waits for it."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
 from hookline._domain.audit import CODE, FILE, acting
@@ -20,8 +20,9 @@ from hookline._domain.page import Page, Window
 from hookline._domain.plan import plain
 from hookline._engine.keys import new_key
 from hookline._storage import handshake as pending
-from hookline._storage import paging, sealed
+from hookline._storage import paging, replay, sealed
 from hookline._storage.audit import note_endpoint
+from hookline._storage.part import Part
 from hookline._storage.rows import (
     EXTRA,
     SECRET,
@@ -45,7 +46,6 @@ from hookline._storage.schema import (
     endpoint_secret,
     handshake,
 )
-from hookline._storage.sealed import Transaction
 from hookline._storage.vault import Vault
 from hookline.errors import AlreadyExists, EndpointNotFound, InvalidInput, SecretsLocked
 
@@ -74,23 +74,12 @@ _WITH_STATE = sa.select(endpoint, handshake.c.since, handshake.c.reason).join(
 )
 
 
-class SqlEndpoints:
-    """`_ports.Endpoints`, in the transactions of a store."""
+class SqlEndpoints(Part):
+    """`_ports.Endpoints`."""
 
-    def __init__(
-        self,
-        writing: Transaction,
-        reading: Transaction,
-        insert: Callable[[sa.Table], Any],
-        release: Callable[[bytes, int], Awaitable[int]],
-        *,
-        vault: Vault,
-    ) -> None:
-        """`insert` gives the dialect's own INSERT, `release` makes due what is held."""
-        self._writing = writing
-        self._reading = reading
-        self._insert = insert
-        self._release = release
+    def __init__(self, engine: AsyncEngine, *, vault: Vault) -> None:
+        """`vault` seals and opens secrets."""
+        super().__init__(engine)
         self._vault = vault
 
     # declared in code and file -------------------------------------------------------------
@@ -107,7 +96,7 @@ class SqlEndpoints:
             await self._lock(connection, app)
             back = [await self._declare(connection, app, each, now) for each in endpoints]
         for key in filter(None, back):
-            await self._release(key, now)
+            await replay.release_all(self._writing, key, now)
 
     async def _declare(
         self, connection: AsyncConnection, app: bytes, declared: Endpoint, now: int
@@ -367,7 +356,9 @@ class SqlEndpoints:
             told = self._told(row, changes)
             if told:
                 await note_endpoint(connection, "endpoint.updated", key, now, told)
-        released = await self._release(key, now) if "disabled_reason" in changes else 0
+        released = (
+            await replay.release_all(self._writing, key, now) if "disabled_reason" in changes else 0
+        )
         return (await self.get(app, [key]))[key], released
 
     def _changed(self, row: Any, changes: Mapping[str, Any], now: int) -> dict[str, Any]:
@@ -516,7 +507,7 @@ class SqlEndpoints:
         async with self._writing() as connection:
             await self._set_disabled(connection, key, None, None)
             await note_endpoint(connection, "endpoint.enabled", key, now)
-        return await self._release(key, now)
+        return await replay.release_all(self._writing, key, now)
 
     async def disable(self, key: bytes, reason: str, now: int) -> None:
         """Disable an endpoint."""

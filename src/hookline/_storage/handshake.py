@@ -5,24 +5,24 @@ another, fenced by the lease. A URL that changes meanwhile takes the lease away.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain.endpoint import Target
 from hookline._domain.handshake import Handshake, Ownership, Proof
 from hookline._ports import LeasedHandshake
+from hookline._storage import replay
 from hookline._storage import rows as row_of
 from hookline._storage.batch import new_lease
+from hookline._storage.part import Part
 from hookline._storage.schema import HELD, application, endpoint, endpoint_secret, handshake
 from hookline._storage.vault import Vault
 
 NEVER = HELD
 """`next_try_at` after the last try."""
-Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 _TEXT = [sa.cast(endpoint.c[name], sa.Text).label(name) for name in ("options", "retry_schedule")]
 _owner = application.alias()
 _ROW = [
@@ -50,22 +50,13 @@ _ROW = [
 """What `rows.target` wants, JSON as the text it is."""
 
 
-class SqlHandshakes:
-    """`_ports.Handshakes`, in the transactions of a store."""
+class SqlHandshakes(Part):
+    """`_ports.Handshakes`."""
 
-    def __init__(
-        self,
-        writing: Transaction,
-        reading: Transaction,
-        release: Callable[[bytes, int], Awaitable[int]],
-        *,
-        vault: Vault,
-    ) -> None:
-        """`release` makes due what is held for an endpoint, `vault` opens its secrets."""
+    def __init__(self, engine: AsyncEngine, *, vault: Vault) -> None:
+        """`vault` opens the secrets of endpoints."""
+        super().__init__(engine)
         self._vault = vault
-        self._writing = writing
-        self._reading = reading
-        self._release = release
 
     async def next_due(self) -> int | None:
         """Return when (Unix ms) the next try may be made."""
@@ -136,7 +127,7 @@ class SqlHandshakes:
                 .where(application.c.id == leased.app)
                 .values(revision=application.c.revision + 1)
             )
-        return await self._release(key, now)
+        return await replay.release_all(self._writing, key, now)
 
     async def fail(self, leased: LeasedHandshake, proof: Proof, next_try_at: int | None) -> bool:
         """Note why a try failed, and when the next is made; False when the lease was lost."""

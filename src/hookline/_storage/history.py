@@ -18,21 +18,16 @@ from hookline._domain.delivery import DeliveryState
 from hookline._domain.history import Attempted, AttemptOf, EndpointStats, Filter, Head, Message
 from hookline._domain.page import Page, Window
 from hookline._storage.audit import note_message
+from hookline._storage.part import Part
 from hookline._storage.rows import attempt_of, first_key, live_state, maybe_time, time
 from hookline._storage.schema import HELD, IN_LINE, attempt, delivery, message
-from hookline._storage.sealed import Transaction
 
 LOOKED_AT = 5000
 """Rows a page looks at, at most, for the ones that a filter lets through."""
 
 
-class SqlHistory:
-    """`_ports.History`, in the transactions of a store."""
-
-    def __init__(self, writing: Transaction, reading: Transaction) -> None:
-        """Take the store's transactions."""
-        self._writing = writing
-        self._reading = reading
+class SqlHistory(Part):
+    """`_ports.History`."""
 
     # messages ------------------------------------------------------------------------------
 

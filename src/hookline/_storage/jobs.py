@@ -7,14 +7,14 @@ ended. Whatever happens between two steps, the next one begins after the last th
 
 import asyncio
 import secrets
-import time
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
@@ -25,35 +25,25 @@ from hookline._engine.replay import REST
 from hookline._ports import LeasedJob
 from hookline._storage import erasure, paging, replay
 from hookline._storage.audit import note
+from hookline._storage.part import Part, Transaction
 from hookline._storage.replay import Cursor, Walk
+from hookline._storage.rows import time
 from hookline._storage.schema import delivery, job, message
 from hookline.errors import InvalidInput, MessageNotFound
 
 KEPT_MS = 30 * 24 * 3600 * 1000
 """How long jobs that have ended are kept."""
-MOST_PRUNED = 2000
 PURGED = 200
 """Messages that one step erases: some milliseconds' worth."""
 _OPEN = job.c.state.in_([JobState.QUEUED.value, JobState.RUNNING.value])
 
-Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
+class SqlJobs(Part):
+    """`_ports.Jobs`."""
 
-class SqlJobs:
-    """`_ports.Jobs`, in the transactions of a store."""
-
-    def __init__(
-        self,
-        writing: Transaction,
-        reading: Transaction,
-        insert: Callable[[sa.Table], Any],
-        *,
-        log_kept_ms: int,
-    ) -> None:
-        """`insert` gives the dialect's INSERT; the log is kept for `log_kept_ms`, 0 for ever."""
-        self._writing = writing
-        self._reading = reading
-        self._insert = insert
+    def __init__(self, engine: AsyncEngine, *, log_kept_ms: int) -> None:
+        """The log is kept for `log_kept_ms`, 0 for ever."""
+        super().__init__(engine)
         self._log_kept_ms = log_kept_ms
         self._audiences = replay.Audiences()
 
@@ -72,14 +62,14 @@ class SqlJobs:
             await self._check_message(connection, app, selection)
             cursor = (await self._frame(connection, app, selection, fence, now)).start
         while cursor is not None:
-            began = time.monotonic()
+            began = monotonic()
             async with self._walking(self._reading) as connection:
                 f = await self._frame(connection, app, selection, fence, now)
                 page = await replay.page(connection, f, cursor)
                 total += len(await replay.judge(connection, f, page.candidates, now))
             cursor = page.end
             if cursor is not None:
-                await asyncio.sleep((time.monotonic() - began) * REST)
+                await asyncio.sleep((monotonic() - began) * REST)
         return Job(
             id=None,
             state=JobState.FINISHED,
@@ -88,8 +78,8 @@ class SqlJobs:
             total=total,
             counted=True,
             done=0,
-            created_at=_time(now),
-            updated_at=_time(now),
+            created_at=time(now),
+            updated_at=time(now),
         )
 
     async def add(
@@ -328,9 +318,7 @@ class SqlJobs:
 
     async def prune(self, now: int) -> None:
         """Remove jobs that ended long ago."""
-        old = sa.select(job.c.id).where(~_OPEN, job.c.updated_at < now - KEPT_MS)
-        async with self._writing() as connection:
-            await connection.execute(job.delete().where(job.c.id.in_(old.limit(MOST_PRUNED))))
+        await self._prune(job, ~_OPEN, job.c.updated_at < now - KEPT_MS)
 
 
 async def _still_ours(connection: AsyncConnection, leased: LeasedJob) -> bool:
@@ -363,10 +351,6 @@ def _one(app: bytes, key: bytes) -> tuple[sa.ColumnElement[bool], ...]:
     return job.c.app_id == app, job.c.id == key
 
 
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
 def _job(row: Any) -> Job:
     return Job(
         id=ids.encode(ids.JOB, row.id),
@@ -376,8 +360,8 @@ def _job(row: Any) -> Job:
         total=row.total,
         counted=row.counted,
         done=row.done,
-        created_at=_time(row.created_at),
-        updated_at=_time(row.updated_at),
+        created_at=time(row.created_at),
+        updated_at=time(row.updated_at),
         reason=row.reason,
         task=row.task,
     )

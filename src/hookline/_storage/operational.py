@@ -1,6 +1,5 @@
 """Operational events: messages of a hidden application, published beside what they tell of."""
 
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -11,9 +10,9 @@ from hookline._domain import ids
 from hookline._domain.operational import NAME, OPERATIONAL, payload
 from hookline._engine.keys import new_key
 from hookline._ports import NewMessage
+from hookline._storage.part import Part
 from hookline._storage.rows import message_row
 from hookline._storage.schema import application, endpoint, message, outbox
-from hookline._storage.sealed import Transaction
 
 _OWN = sa.select(application.c.id).where(application.c.uid == OPERATIONAL)
 
@@ -50,16 +49,8 @@ async def publish(
     return True
 
 
-class SqlOperational:
-    """`_ports.Operational`, in the transactions of a store."""
-
-    def __init__(
-        self, writing: Transaction, reading: Transaction, insert: Callable[[sa.Table], Any]
-    ) -> None:
-        """`insert` gives the dialect's own INSERT."""
-        self._writing = writing
-        self._reading = reading
-        self._insert = insert
+class SqlOperational(Part):
+    """`_ports.Operational`."""
 
     async def application(self, now: int) -> bytes:
         """Return the key of the application whose endpoints are told; made when there is none."""

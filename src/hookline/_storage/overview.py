@@ -20,6 +20,7 @@ from hookline._storage.history import (
     _message,
     _message_conditions,
 )
+from hookline._storage.part import Part
 from hookline._storage.rows import attempt_of, live_state, maybe_time
 from hookline._storage.schema import (
     HELD,
@@ -31,7 +32,6 @@ from hookline._storage.schema import (
     endpoint,
     message,
 )
-from hookline._storage.sealed import Transaction
 
 MOST_WALKED = 1000
 """Endpoints with something in the queue that are looked at."""
@@ -42,12 +42,8 @@ _EXHAUSTED: sa.ColumnElement[str] = sa.literal_column(f"'{DeliveryState.EXHAUSTE
 """Literally: only so is the index of dead letters made use of."""
 
 
-class SqlOverview:
-    """`_ports.Overview`, in the transactions of a store."""
-
-    def __init__(self, reading: Transaction) -> None:
-        """Take the store's transactions."""
-        self._reading = reading
+class SqlOverview(Part):
+    """`_ports.Overview`."""
 
     async def backlog(self, now: int) -> Waiting:
         """Return what is due: from endpoint to endpoint along the index, counting so far only."""

@@ -29,6 +29,7 @@ from hookline._domain.expression import Document
 from hookline._domain.replay import Selection
 from hookline._engine.route import RoutingTable, Subscriber
 from hookline._storage.batch import MOST_STEPS
+from hookline._storage.part import Transaction
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
@@ -749,3 +750,14 @@ async def release(connection: AsyncConnection, key: bytes, now: int) -> int:
             .values(next_attempt_at=now)
         )
     return len(batch)
+
+
+async def release_all(writing: Transaction, key: bytes, now: int) -> int:
+    """Make all of it due, in batches, for as long as the endpoint is enabled."""
+    released = 0
+    while True:
+        async with writing() as connection:
+            batch = await release(connection, key, now)
+        released += batch
+        if batch < RELEASED:
+            return released

@@ -2,21 +2,19 @@
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hookline._ports import Reencrypted
+from hookline._storage.part import Transaction
 from hookline._storage.rows import CREDENTIALS, DIGEST, HEADERS, SECRET
 from hookline._storage.schema import endpoint, endpoint_secret
 from hookline._storage.vault import NAMED, SEALED, Vault, missing
 from hookline.errors import SecretsLocked
 
 BATCH = 500
-Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 Counts = Counter[str]
 """How many texts, by the id of the key they are sealed with; '' for those that are not."""
 

@@ -1,14 +1,12 @@
 """The Store: everything off the hot path, SQLAlchemy Core, once for all databases."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
@@ -31,6 +29,7 @@ from hookline._storage.history import SqlHistory
 from hookline._storage.jobs import SqlJobs
 from hookline._storage.operational import SqlOperational
 from hookline._storage.overview import SqlOverview
+from hookline._storage.part import PRUNED, Part
 from hookline._storage.postgresql import partitions
 from hookline._storage.rows import (
     attempt_of,
@@ -51,7 +50,6 @@ from hookline._storage.schema import (
     outbox,
 )
 from hookline._storage.tallies import SqlTallies
-from hookline._storage.unreachable import explain
 from hookline._storage.usage import SqlUsage
 from hookline._storage.vault import Vault
 from hookline.errors import (
@@ -64,13 +62,8 @@ from hookline.errors import (
 log = logging.getLogger("hookline")
 
 DEFAULT_APPLICATION = "default"
-PRUNE_BATCH = 2000
 POSTGRES_PORT = 5432
-NOTHING_GRANTED = {"granted_origin": None, "granted_rate": None}
 ENDS = frozenset({DeliveryState.SUCCEEDED, DeliveryState.EXHAUSTED, DeliveryState.CANCELED})
-HALF = 32
-"""Where the secret's half of a declaration's digest begins."""
-LEFT_FILE = "removed from the webhooks file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +76,7 @@ class Retention:
     audit_ms: int = 0
 
 
-class SqlStore:
+class SqlStore(Part):
     """`_ports.Store` on a SQLAlchemy engine."""
 
     def __init__(
@@ -100,36 +93,24 @@ class SqlStore:
         `migrates`: whether `start` brings the schema up to date, or only checks it. `vault` seals
         and opens secrets. `ownership` is what applications demand of their endpoints.
         """
-        self._engine = engine
+        super().__init__(engine)
         self._vault = vault or Vault()
         self._migrates = migrates
         self._retention = retention or Retention()
         self._ownership = ownership or Ownership()
-        self._partitioned = engine.dialect.name == "postgresql"
-        self.jobs = SqlJobs(
-            self._writing,
-            self._reading,
-            self._insert,
-            log_kept_ms=self._retention.attempts_ms,
-        )
-        self.audit = SqlAudit(self._writing, self._reading)
-        self.operational = SqlOperational(self._writing, self._reading, self._insert)
-        self.usage = SqlUsage(self._writing, self._reading, self._insert)
-        self.api_keys = SqlApiKeys(self._writing, self._reading)
-        self.answers = SqlAnswers(self._writing, self._insert)
-        self.applications = SqlApplications(
-            self._writing, self._reading, self._insert, self._ownership
-        )
-        self.event_types = SqlEventTypes(self._writing, self._reading, self._insert)
-        self.history = SqlHistory(self._writing, self._reading)
-        self.overview = SqlOverview(self._reading)
-        self.tallies = SqlTallies(self._writing, self._reading, self._insert)
-        self.endpoints = SqlEndpoints(
-            self._writing, self._reading, self._insert, self._release, vault=self._vault
-        )
-        self.handshakes = SqlHandshakes(
-            self._writing, self._reading, self._release, vault=self._vault
-        )
+        self.jobs = SqlJobs(engine, log_kept_ms=self._retention.attempts_ms)
+        self.audit = SqlAudit(engine)
+        self.operational = SqlOperational(engine)
+        self.usage = SqlUsage(engine)
+        self.api_keys = SqlApiKeys(engine)
+        self.answers = SqlAnswers(engine)
+        self.applications = SqlApplications(engine, self._ownership)
+        self.event_types = SqlEventTypes(engine)
+        self.history = SqlHistory(engine)
+        self.overview = SqlOverview(engine)
+        self.tallies = SqlTallies(engine)
+        self.endpoints = SqlEndpoints(engine, vault=self._vault)
+        self.handshakes = SqlHandshakes(engine, vault=self._vault)
 
     async def start(self, now: int) -> bytes:
         """Check or migrate; return the key of the default application, made when there is none.
@@ -139,7 +120,7 @@ class SqlStore:
         async with self._writing() as connection:
             await connection.run_sync(migrate.upgrade if self._migrates else migrate.check)
             await connection.run_sync(sealed.check, self._vault)
-            if self._partitioned:
+            if self._is_postgresql:
                 await self._make_partitions(connection, now)
             uid = application.c.uid == DEFAULT_APPLICATION
             find = sa.select(application.c.id).where(uid)
@@ -181,40 +162,9 @@ class SqlStore:
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(migrate.LOCK)))
         await connection.run_sync(partitions.make, now)
 
-    def _insert(self, table: sa.Table) -> Any:
-        """Return the dialect's own INSERT, which knows ON CONFLICT."""
-        dialect = postgresql if self._partitioned else sqlite
-        return dialect.insert(table)
-
     async def stop(self) -> None:
         """Close the connections."""
         await self._engine.dispose()
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        with self._translated():
-            async with self._engine.begin() as connection:
-                yield connection
-
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        with self._translated():
-            async with self._engine.connect() as connection:
-                yield await connection.execution_options(hookline_reading=True)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Raise what the database refuses as StorageError."""
-        try:
-            yield
-        except (sa.exc.DBAPIError, OSError) as error:
-            hint = ""
-            if "locked" in str(error):
-                hint = (
-                    ". When it is a transaction of the caller's own, start before it begins: "
-                    "webhooks.init(), or await webhooks.start()"
-                )
-            raise StorageError(explain(self._engine.url, error) + hint) from error
 
     # history -------------------------------------------------------------------------------
 
@@ -370,26 +320,16 @@ class SqlStore:
                 sa.select(endpoint.c.id).where(replay.SENT_TO, held.exists())
             )
             left_behind = found.scalars().all()
-        return sum([await self._release(key, now) for key in left_behind])
-
-    async def _release(self, key: bytes, now: int) -> int:
-        """Make what is held due, batch by batch for as long as the endpoint is enabled."""
-        released = 0
-        while True:
-            async with self._writing() as connection:
-                batch = await replay.release(connection, key, now)
-            released += batch
-            if batch < replay.RELEASED:
-                return released
+        return sum([await replay.release_all(self._writing, key, now) for key in left_behind])
 
     # retention -----------------------------------------------------------------------------
 
     async def prune(self, now: int) -> None:
         """Remove what has served its time, in small batches that never block sending."""
-        async with self._writing() as connection:
-            await connection.execute(idempotency.delete().where(idempotency.c.expires_at <= now))
-            if self._partitioned:
+        if self._is_postgresql:
+            async with self._writing() as connection:
                 await self._make_partitions(connection, now)
+        await self._prune(idempotency, idempotency.c.expires_at <= now)
         await self.jobs.prune(now)
         await self.answers.prune(now)
         await self.applications.purge()
@@ -403,57 +343,19 @@ class SqlStore:
             await self._prune_attempts(now - keep.attempts_ms)
         if keep.payloads_ms:
             old = (message.c.id < first_key(now - keep.payloads_ms), message.c.body != b"")
-            await self._in_batches(
-                lambda batch: message.update().where(message.c.id.in_(batch)).values(body=b""), *old
-            )
+            await self._in_batches(message.update().where(_old(*old)).values(body=b""))
         if keep.messages_ms:
             old_id = message.c.id < first_key(now - keep.messages_ms)
-            await self._in_batches(
-                lambda batch: message.delete().where(message.c.id.in_(batch)), old_id
-            )
+            await self._in_batches(message.delete().where(_old(old_id)))
 
     async def _prune_attempts(self, before: int) -> None:
-        if self._partitioned:
+        if self._is_postgresql:
             async with self._writing() as connection:
                 await connection.run_sync(partitions.drop, before)
             return
         # An attempt is never older than its message: a range of the primary key holds them all.
         cut = first_key(before)
-        old = sa.select(attempt.c.message_id, attempt.c.id).where(
-            attempt.c.message_id < cut, attempt.c.id < cut
-        )
-        pair = sa.tuple_(attempt.c.message_id, attempt.c.id)
-        while True:
-            async with self._writing() as connection:
-                batch = attempt.delete().where(pair.in_(old.limit(PRUNE_BATCH)))
-                removed = (await connection.execute(batch)).rowcount
-            await self._give_space_back()
-            if removed < PRUNE_BATCH:
-                return
-
-    async def _in_batches(
-        self, change: Callable[[Any], Any], *which: sa.ColumnElement[bool]
-    ) -> None:
-        """Apply a change to old messages nothing waits for, batch by batch."""
-        waiting = sa.select(delivery.c.message_id).where(delivery.c.message_id == message.c.id)
-        unrouted = sa.select(outbox.c.message_id).where(outbox.c.message_id == message.c.id)
-        batch = (
-            sa.select(message.c.id)
-            .where(*which, ~waiting.exists(), ~unrouted.exists())
-            .order_by(message.c.id)
-            .limit(PRUNE_BATCH)
-        )
-        while True:
-            async with self._writing() as connection:
-                changed = (await connection.execute(change(batch))).rowcount
-            await self._give_space_back()
-            if changed < PRUNE_BATCH:
-                return
-
-    async def _give_space_back(self) -> None:
-        if not self._partitioned:
-            async with self._writing() as connection:
-                await connection.exec_driver_sql("PRAGMA incremental_vacuum(500)")
+        await self._prune(attempt, attempt.c.message_id < cut, attempt.c.id < cut)
 
     # doctor --------------------------------------------------------------------------------
 
@@ -528,6 +430,14 @@ class SqlStore:
                 f"{ours.render_as_string()}; give both the same database "
                 "(Webhooks(database=…) or HOOKLINE_DATABASE)"
             )
+
+
+def _old(*which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return a condition that some old messages meet which nothing waits for."""
+    waiting = sa.select(delivery.c.message_id).where(delivery.c.message_id == message.c.id)
+    unrouted = sa.select(outbox.c.message_id).where(outbox.c.message_id == message.c.id)
+    some = sa.select(message.c.id).where(*which, ~waiting.exists(), ~unrouted.exists())
+    return message.c.id.in_(some.order_by(message.c.id).limit(PRUNED))
 
 
 def _database(url: sa.URL) -> tuple[Any, ...]:

@@ -1,15 +1,15 @@
 """Tallies: their rows. Counts are added to what is there: all workers write the same rows."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain.tally import BUCKETS, FINE_SECONDS, HOUR, SPANS, Kind, Tally, total
+from hookline._storage.part import Part
 from hookline._storage.schema import endpoint, tally
-from hookline._storage.sealed import Transaction
 
 ALL = bytes(16)
 MOST_REMEMBERED = 100_000
@@ -20,16 +20,12 @@ _COUNTS = ("succeeded", "failed", "exhausted", *_BUCKETS)
 Place = tuple[Kind, bytes, int]
 
 
-class SqlTallies:
-    """`_ports.Tallies`, in the transactions of a store."""
+class SqlTallies(Part):
+    """`_ports.Tallies`."""
 
-    def __init__(
-        self, writing: Transaction, reading: Transaction, insert: Callable[[sa.Table], Any]
-    ) -> None:
-        """`insert` gives the dialect's own INSERT."""
-        self._writing = writing
-        self._reading = reading
-        self._insert = insert
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Take the store's engine."""
+        super().__init__(engine)
         self._owners: dict[bytes, bytes] = {}  # an endpoint never changes its application
 
     async def add(self, counted: Mapping[tuple[bytes, int], Tally]) -> None:
@@ -112,9 +108,7 @@ class SqlTallies:
         return found
 
     async def prune(self, now: int, kept_ms: int) -> None:
-        """Make hours of what is older than two days; forget what is older than `kept_ms`.
-
-        0 keeps it for ever.
+        """Make hours of what is older than two days; forget what is older than `kept_ms`, unless 0.
 
         A batch at a time, each in its own transaction.
         """
@@ -124,9 +118,7 @@ class SqlTallies:
         while await self._coarsen(fine):
             pass
         if kept_ms:
-            async with self._writing() as connection:
-                gone = tally.c.at < seconds - kept_ms // 1000
-                await connection.execute(tally.delete().where(gone))
+            await self._prune(tally, tally.c.at < seconds - kept_ms // 1000)
 
     async def _coarsen(self, fine: sa.ColumnElement[bool]) -> bool:
         """Add one batch of fine rows to the hours they are in; False when there was none."""

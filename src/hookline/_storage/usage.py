@@ -5,7 +5,7 @@ Counts use indexes only: messages by application, attempts by endpoint, one afte
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hookline._domain import ids
 from hookline._domain.usage import DAY_MS, Usage, of
+from hookline._storage.part import Part
 from hookline._storage.rows import first_key
 from hookline._storage.schema import attempt, endpoint, message, usage
-from hookline._storage.sealed import Transaction
 
 SETTLED_MS = 10 * 60 * 1000
 """How long after its end a day is added up: what began in it has been written by then."""
@@ -24,16 +24,8 @@ NOBODY = bytes(16)
 Counts = dict[bytes, tuple[int, int]]
 
 
-class SqlUsage:
-    """`_ports.Usages`, in the transactions of a store."""
-
-    def __init__(
-        self, writing: Transaction, reading: Transaction, insert: Callable[[sa.Table], Any]
-    ) -> None:
-        """`insert` gives the dialect's own INSERT."""
-        self._writing = writing
-        self._reading = reading
-        self._insert = insert
+class SqlUsage(Part):
+    """`_ports.Usages`."""
 
     async def days(self, app: bytes | None, days: range) -> list[Usage]:
         """Return what was done on these days, of one application or of all; idle ones left out."""
