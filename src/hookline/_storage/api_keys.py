@@ -1,6 +1,5 @@
 """Keys of the REST API: their rows."""
 
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +10,7 @@ from hookline._domain.page import Page, Window
 from hookline._storage import paging
 from hookline._storage.audit import note
 from hookline._storage.part import Part
-from hookline._storage.rows import maybe_time, time
+from hookline._storage.rows import maybe_time, milliseconds, time
 from hookline._storage.schema import api_key, application
 
 
@@ -37,7 +36,7 @@ class SqlApiKeys(Part):
                 "hash": hashed,
                 "scopes": list(with_ids(new.scopes, known)),
                 "created_at": now,
-                "expires_at": _milliseconds(new.expires_at),
+                "expires_at": None if new.expires_at is None else milliseconds(new.expires_at),
             }
             await connection.execute(api_key.insert(), values)
             name = ids.encode(ids.API_KEY, key)
@@ -101,7 +100,3 @@ def _api_key(row: Any) -> ApiKey:
         last_used_at=maybe_time(row.last_used_at),
         revoked_at=maybe_time(row.revoked_at),
     )
-
-
-def _milliseconds(moment: datetime | None) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1000)

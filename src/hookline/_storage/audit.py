@@ -1,7 +1,6 @@
 """The audit log: its lines are written in the transaction of the change they tell of."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +13,7 @@ from hookline._domain.page import Page, Window
 from hookline._engine.keys import new_key
 from hookline._storage import operational, paging
 from hookline._storage.part import Part
-from hookline._storage.rows import first_key, time
+from hookline._storage.rows import first_key, milliseconds, time
 from hookline._storage.schema import audit, endpoint, message
 
 
@@ -110,13 +109,9 @@ def _conditions(wanted: AuditFilter) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.target is not None:
         yield audit.c.target == wanted.target
     if wanted.after is not None:
-        yield audit.c.id >= first_key(_milliseconds(wanted.after) + 1)
+        yield audit.c.id >= first_key(milliseconds(wanted.after) + 1)
     if wanted.before is not None:
-        yield audit.c.id < first_key(_milliseconds(wanted.before))
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+        yield audit.c.id < first_key(milliseconds(wanted.before))
 
 
 def _entry(row: Any) -> AuditEntry:

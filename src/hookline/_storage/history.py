@@ -19,7 +19,7 @@ from hookline._domain.history import Attempted, AttemptOf, EndpointStats, Filter
 from hookline._domain.page import Page, Window
 from hookline._storage.audit import note_message
 from hookline._storage.part import Part
-from hookline._storage.rows import attempt_of, first_key, live_state, maybe_time, time
+from hookline._storage.rows import attempt_of, first_key, live_state, maybe_time, milliseconds, time
 from hookline._storage.schema import HELD, IN_LINE, attempt, delivery, message
 
 LOOKED_AT = 5000
@@ -242,9 +242,9 @@ async def _filtered(
 def _between(key: sa.ColumnElement[Any], wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
     """Give the bounds of time: keys begin with their milliseconds."""
     if wanted.after is not None:
-        yield key >= first_key(_milliseconds(wanted.after) + 1)
+        yield key >= first_key(milliseconds(wanted.after) + 1)
     if wanted.before is not None:
-        yield key < first_key(_milliseconds(wanted.before))
+        yield key < first_key(milliseconds(wanted.before))
 
 
 def _message_conditions(wanted: Filter) -> Conditions:
@@ -307,10 +307,6 @@ def _in_sqlite(element: _Contains, compiler: Any, **kw: Any) -> str:
 def _in_postgresql(element: _Contains, compiler: Any, **kw: Any) -> str:
     column, part = (compiler.process(each, **kw) for each in (element.column, element.part))
     return f"position({part} IN {column}) > 0"
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
 
 
 def _message(row: Any) -> Message:

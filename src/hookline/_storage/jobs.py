@@ -27,7 +27,7 @@ from hookline._storage import erasure, paging, replay
 from hookline._storage.audit import note
 from hookline._storage.part import Part, Transaction
 from hookline._storage.replay import Cursor, Walk
-from hookline._storage.rows import time
+from hookline._storage.rows import first_key, time
 from hookline._storage.schema import delivery, job, message
 from hookline.errors import InvalidInput, MessageNotFound
 
@@ -249,7 +249,7 @@ class SqlJobs(Part):
         self, connection: AsyncConnection, app: bytes, selection: Selection, fence: bytes, now: int
     ) -> replay.Frame:
         audience = await self._audiences.of(connection, app, selection.endpoint)
-        begins = replay.first_key(now - self._log_kept_ms) if self._log_kept_ms else replay.START
+        begins = first_key(now - self._log_kept_ms) if self._log_kept_ms else replay.START
         return replay.frame(app, selection, audience, fence, begins)
 
     async def _count(

@@ -30,6 +30,7 @@ from hookline._domain.replay import Selection
 from hookline._engine.route import RoutingTable, Subscriber
 from hookline._storage.batch import MOST_STEPS
 from hookline._storage.part import Transaction
+from hookline._storage.rows import first_key, milliseconds
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
@@ -189,11 +190,6 @@ async def along_indexes(connection: AsyncConnection) -> None:
         await connection.execute(_ALONG_INDEXES)
 
 
-def first_key(at: int) -> bytes:
-    """Return the smallest key of a time (Unix ms): what is older has a smaller one."""
-    return (max(0, at) << 80).to_bytes(16)
-
-
 def frame(
     app: bytes, selection: Selection, audience: Audience, fence: bytes, log_begins: bytes
 ) -> Frame:
@@ -203,9 +199,9 @@ def frame(
         only = low = ids.decode(ids.MESSAGE, selection.message) or START
         high = (int.from_bytes(low) + 1).to_bytes(16)
     if selection.since is not None:
-        low = first_key(round(selection.since.timestamp() * 1000))
+        low = first_key(milliseconds(selection.since))
     if selection.until is not None:
-        high = min(fence, first_key(round(selection.until.timestamp() * 1000)))
+        high = min(fence, first_key(milliseconds(selection.until)))
     asked = {
         Walk.LIVE: bool(selection.live),
         Walk.LOG: bool(selection.final),

@@ -259,13 +259,18 @@ def time(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
+def milliseconds(moment: datetime) -> int:
+    """Return a time as it is stored."""
+    return round(moment.timestamp() * 1000)
+
+
 def maybe_time(milliseconds: int | None) -> datetime | None:
     """Return a stored time, None for none."""
     return None if milliseconds is None else time(milliseconds)
 
 
 def first_key(at: int) -> bytes:
-    """Return the smallest key of a time: what is older has a smaller one."""
+    """Return the smallest key of a time (Unix ms): what is older has a smaller one."""
     return (max(0, at) << 80).to_bytes(16)
 
 
@@ -286,7 +291,7 @@ def attempt_of(row: Any) -> Attempt:
         endpoint_id=ids.encode(ids.ENDPOINT, row.endpoint_id),
         number=row.number,
         url=row.url,
-        started_at=datetime.fromtimestamp(row.started_at / 1000, UTC),
+        started_at=time(row.started_at),
         state=DeliveryState(row.state),
         status=row.status,
         failure=row.failure,
