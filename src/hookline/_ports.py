@@ -542,8 +542,8 @@ class History(Protocol):
         """Return the key of the message with that id, or with that event id, the newest one."""
         ...
 
-    async def message(self, app: bytes, key: bytes) -> Message | None:
-        """Return a message."""
+    async def read(self, app: bytes, keys: Sequence[bytes]) -> list[Message]:
+        """Return those of these messages that an application has, oldest first."""
         ...
 
     async def heads(self, app: bytes, after: bytes, limit: int) -> list[Head]:

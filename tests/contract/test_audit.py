@@ -27,7 +27,7 @@ SILENT = {
     _ports.History: {
         "heads",
         "message_key",
-        "message",
+        "read",
         "messages",
         "attempted",
         "attempt",

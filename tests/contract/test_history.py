@@ -84,9 +84,9 @@ async def test_a_message_is_found_by_id_and_event_id(bench):
         assert await history.message_key(b.app, ids.encode(ids.MESSAGE, newer)) == newer
         assert await history.message_key(bytes(16), "order-1") is None
         assert await history.message_key(b.app, "order-2") is None
-        found = await history.message(b.app, newer)
+        [found] = await history.read(b.app, [newer])
         assert (found.event_id, found.channels, found.body) == ("order-1", ("x",), b'{"n":1}')
-        assert await history.message(bytes(16), newer) is None
+        assert await history.read(bytes(16), [newer]) == []
 
 
 async def test_a_page_ends_its_search(bench, monkeypatch):

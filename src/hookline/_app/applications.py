@@ -1,9 +1,9 @@
 """Applications: the customers whose endpoints get webhooks."""
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-from hookline._app.runtime import Runtime
+from hookline._app.scope import Deployment
 from hookline._domain import ids
 from hookline._domain.application import Application, checked
 from hookline._domain.operational import OPERATIONAL
@@ -11,19 +11,13 @@ from hookline._domain.page import Page, Window
 from hookline._engine.engine import Engine
 from hookline.errors import ApplicationNotFound, InvalidInput
 
-T = TypeVar("T")
 
-
-class Applications:
+class Applications(Deployment):
     """The applications of a deployment. Each is known by its id (`app_…`), or by its `uid`.
 
     `rate_limit` bounds the requests per second to all of its endpoints together, `metadata` is
     yours: 50 texts by name. `default` exists from the start: what code and file declare is in it.
     """
-
-    def __init__(self, runtime: Runtime) -> None:
-        """Ask the engine of this runtime."""
-        self._runtime = runtime
 
     async def create(
         self,
@@ -118,10 +112,6 @@ class Applications:
 
         if not await self._ask(delete):
             raise ApplicationNotFound(f"no application {name!r}")
-
-    async def _ask(self, question: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
-        engine = await self._runtime.running()
-        return await self._runtime.on_home(question(engine))
 
 
 DEFAULT = "default"

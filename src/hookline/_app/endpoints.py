@@ -8,8 +8,8 @@ from enum import Enum
 from typing import Any, Unpack
 
 from hookline._app.publishing import Event, Publishing
-from hookline._app.scope import check_verified, milliseconds, stored_key
-from hookline._domain import forms, ids
+from hookline._app.scope import check_verified, stored_key
+from hookline._domain import check, forms, ids
 from hookline._domain.application import checked_uid
 from hookline._domain.endpoint import Catalogue, Endpoint, SigningSecret, Target
 from hookline._domain.envelope import as_it_is
@@ -149,8 +149,8 @@ class Endpoints(Publishing):
         """Count how deliveries ended from `since` (28 days ago) until before `until` (now)."""
         key = await self._endpoint_key(endpoint)
         now = self._runtime.clock.now()
-        first = now - STATS_MS if since is None else milliseconds("since", since)
-        last = now if until is None else milliseconds("until", until)
+        first = now - STATS_MS if since is None else check.milliseconds("since", since)
+        last = now if until is None else check.milliseconds("until", until)
         return await self._ask(lambda e, _: e.store.history.stats(key, first, last, now))
 
     async def pause(self, endpoint: str | Endpoint) -> None:

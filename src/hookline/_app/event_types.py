@@ -1,28 +1,20 @@
 """Event types: the catalogue that is kept in the database."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from hookline._app.runtime import Runtime
-from hookline._domain.event_type import EventType, checked
+from hookline._app.scope import Deployment
+from hookline._domain.event_type import DEFAULTS, EventType, checked
 from hookline._domain.page import Page, Window
-from hookline._engine.engine import Engine
 from hookline.errors import EventTypeNotFound, InvalidInput
 
-T = TypeVar("T")
-FIELDS = ("description", "schemas", "archived", "deprecated", "group_name", "feature_flags")
 
-
-class EventTypes:
+class EventTypes(Deployment):
     """The event types of a deployment, shared by its applications.
 
     `schemas` are JSON schemas by version. An archived one is not listed any more, and what is
     published under its name goes on.
     """
-
-    def __init__(self, runtime: Runtime) -> None:
-        """Ask the engine of this runtime."""
-        self._runtime = runtime
 
     async def create(
         self,
@@ -63,7 +55,7 @@ class EventTypes:
     async def update(self, name: str, /, **changes: Any) -> EventType:
         """Change what is named; raise EventTypeNotFound."""
         for field in changes:
-            if field not in FIELDS:
+            if field not in DEFAULTS:
                 raise InvalidInput(f"{field}: an event type has no such field that can be changed")
         values = checked(changes)
         if "feature_flags" in values:
@@ -78,10 +70,6 @@ class EventTypes:
         )
         if not done:
             raise EventTypeNotFound(f"no event type {name!r}")
-
-    async def _ask(self, question: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
-        engine = await self._runtime.running()
-        return await self._runtime.on_home(question(engine))
 
 
 def _found(found: EventType | None, name: str) -> EventType:

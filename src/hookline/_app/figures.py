@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from hookline._app.scope import Scope, milliseconds
-from hookline._domain import ids
+from hookline._app.scope import Scope
+from hookline._domain import check, ids
 from hookline._domain.endpoint import Endpoint
 from hookline._domain.tally import SPANS, STEPS, Kind, Series, series, step_of
 from hookline.errors import InvalidInput
@@ -59,9 +59,9 @@ class Figures(Scope):
         self, kind: Kind, since: datetime | None, until: datetime | None, step: int | None
     ) -> tuple[int, int, int]:
         now = self._runtime.clock.now()
-        end = now if until is None else milliseconds("until", until)
+        end = now if until is None else check.milliseconds("until", until)
         day = round(DAY.total_seconds() * 1000)
-        start = end - day if since is None else milliseconds("since", since)
+        start = end - day if since is None else check.milliseconds("since", since)
         if start >= end:
             raise InvalidInput(f"until: {until} is not after since, {since}")
         seconds = -(-(end - start) // 1000)

@@ -1,16 +1,16 @@
 """Looking up what was published and what became of it, and sending or erasing single messages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
 from enum import Enum
 
-from hookline._app.scope import Scope, milliseconds
-from hookline._domain import ids
+from hookline._app.scope import Scope
+from hookline._domain import check, ids
 from hookline._domain.delivery import Attempt, DeliveryStatus
 from hookline._domain.endpoint import Endpoint, matches
 from hookline._domain.history import Attempted, AttemptOf, Filter, Followed, Head, Message
-from hookline._domain.page import Page, Window
+from hookline._domain.page import NEWEST, Page, Window
 from hookline._domain.usage import Usage, span
 from hookline._engine.engine import Engine
 from hookline._storage.rows import first_key
@@ -23,10 +23,10 @@ class History(Scope):
     async def message(self, name: str) -> Message:
         """Return a message by id (`msg_…`) or by event id; raise MessageNotFound."""
         key = await self._message_key(name)
-        found = await self._ask(lambda e, app: e.store.history.message(app, key))
-        if found is None:
+        found = await self._read([key])
+        if not found:
             raise MessageNotFound(f"no message {name!r} (any more)")
-        return found
+        return found[0]
 
     async def messages(
         self, wanted: Filter | None = None, window: Window | None = None
@@ -62,8 +62,8 @@ class History(Scope):
             mine = [head.key for head in fresh if _is_for(head, wanted, channels)]
             position = max([position, *(head.key for head in fresh)])
             for some in range(0, len(mine) or 1, FOLLOWED):
-                part = [await self._read(key) for key in mine[some : some + FOLLOWED]]
-                found = [m for m in part if m and not m.erased and not m.canceled_at]
+                part = await self._read(mine[some : some + FOLLOWED])
+                found = [each for each in part if not each.erased and not each.canceled_at]
                 yield Followed(found, ids.encode(ids.MESSAGE, position))
             if len(heads) == HEADS:
                 floor = heads[-1].key  # there are more
@@ -77,7 +77,7 @@ class History(Scope):
     def _floor(self, after: str | None, since: datetime | None) -> bytes:
         if after is None:
             now = self._runtime.clock.now()
-            return first_key(now if since is None else milliseconds("since", since))
+            return first_key(now if since is None else check.milliseconds("since", since))
         key = ids.decode(ids.MESSAGE, after)
         if key is None:
             raise InvalidInput(f"after: {after!r} is no position, msg_…")
@@ -86,8 +86,8 @@ class History(Scope):
     async def _heads(self, after: bytes) -> list[Head]:
         return await self._ask(lambda e, app: e.store.history.heads(app, after, HEADS))
 
-    async def _read(self, key: bytes) -> Message | None:
-        return await self._ask(lambda e, app: e.store.history.message(app, key))
+    async def _read(self, keys: Sequence[bytes]) -> list[Message]:
+        return await self._ask(lambda e, app: e.store.history.read(app, keys))
 
     async def attempts(self, message_id: str) -> list[Attempt]:
         """Return the log of a message, oldest attempt first; MessageNotFound for an unknown one."""
@@ -173,9 +173,6 @@ class History(Scope):
         From the day of `since` until before `until`, 366 days at most; days without any are left
         out. Days that are over are kept when messages and log have gone by retention.
         """
-        for name, moment in (("since", since), ("until", until)):
-            if moment is not None:
-                milliseconds(name, moment)
         days = span(since, until, self._runtime.clock.now())
         return await self._ask(lambda e, app: e.store.usage.days(app, days))
 
@@ -191,7 +188,6 @@ class History(Scope):
             raise _no_attempt(attempt_id)
 
 
-NEWEST = Window(descending=True)
 LOOK = 1.0
 """Seconds between looks for new messages."""
 LATE_MS = 10_000

@@ -1,4 +1,4 @@
-"""What concerns a whole deployment: its configuration as a document."""
+"""What concerns a whole deployment: export and import, usage, the audit log, who is told."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from hookline._app.admission import Admission
 from hookline._app.application import ApplicationWebhooks
-from hookline._app.scope import Scope, milliseconds
+from hookline._app.scope import Scope, application_key
 from hookline._app.transfer import Transfer
 from hookline._domain import check, ids
 from hookline._domain.audit import AuditEntry, AuditFilter
 from hookline._domain.audit import acting as at_work
 from hookline._domain.endpoint import Catalogue
 from hookline._domain.operational import EVENTS
-from hookline._domain.page import Page, Window
+from hookline._domain.page import NEWEST, Page, Window
 from hookline._domain.plan import Plan
 from hookline._domain.usage import Usage, span
 from hookline._engine.engine import Engine
-from hookline.errors import ApplicationNotFound
 
 if TYPE_CHECKING:
     from hookline._app.applications import Applications
@@ -87,9 +86,6 @@ class Operating(Scope):
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> list[Usage]:
         """Count messages and attempts of every application: `usage`, deleted ones too."""
-        for name, moment in (("since", since), ("until", until)):
-            if moment is not None:
-                milliseconds(name, moment)
         days = span(since, until, self._runtime.clock.now())
         return await self._ask(lambda e, _: e.store.usage.days(None, days))
 
@@ -103,16 +99,13 @@ class Operating(Scope):
         What was done over the REST API, on the command line and in code; kept for
         `Settings.retention_audit` days. Values are not in it, only the names of fields.
         """
-        which, part = wanted or AuditFilter(), window or Window(descending=True)
+        which, part = wanted or AuditFilter(), window or NEWEST
         name = which.application
 
         async def look(engine: Engine, _: bytes) -> Page[AuditEntry]:
             key = None
             if name is not None:  # one that was deleted has its id still
-                own = ids.decode(ids.APPLICATION, name)
-                key = own or await engine.store.applications.key(name)
-                if key is None:
-                    raise ApplicationNotFound(f"no application {name!r}")
+                key = ids.decode(ids.APPLICATION, name) or await application_key(engine, name)
             return await engine.store.audit.page(key, which, part)
 
         return await self._ask(look)

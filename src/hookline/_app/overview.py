@@ -1,26 +1,17 @@
 """What an operator sees at a glance, over all applications."""
 
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable
 
-from hookline._app.runtime import Runtime
+from hookline._app.scope import Deployment, application_key
 from hookline._domain import ids
 from hookline._domain.history import Filter
 from hookline._domain.overview import DeadLetter, Stands, Trouble, Waiting
-from hookline._domain.page import Page, Window
+from hookline._domain.page import NEWEST, Page, Window
 from hookline._engine.engine import Engine
-from hookline.errors import ApplicationNotFound
-
-T = TypeVar("T")
-NEWEST = Window(descending=True)
 
 
-class Overview:
+class Overview(Deployment):
     """Looks over all applications of a deployment. Nothing here counts more than a bounded part."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        """Ask the engine of this runtime."""
-        self._runtime = runtime
 
     async def backlog(self) -> Waiting:
         """Return what is due and was not sent yet."""
@@ -43,7 +34,7 @@ class Overview:
         own = None if endpoint is None else ids.decode(ids.ENDPOINT, endpoint) or b""
 
         async def look(engine: Engine) -> Page[DeadLetter]:
-            app = None if application is None else await _key(engine, application)
+            app = None if application is None else await application_key(engine, application)
             return await engine.store.overview.dead_letters(app, own, window or NEWEST)
 
         return await self._ask(look)
@@ -57,7 +48,7 @@ class Overview:
         """
 
         async def look(engine: Engine) -> Page[Stands]:
-            app = await _key(engine, application)
+            app = await application_key(engine, application)
             which, part = wanted or Filter(), window or NEWEST
             return await engine.store.overview.messages(app, which, part, engine.clock.now())
 
@@ -74,14 +65,3 @@ class Overview:
     async def listening(self, limit: int = 1000) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """Return application id, endpoint id, URL and subscriptions of the enabled endpoints."""
         return await self._ask(lambda e: e.store.overview.listening(limit))
-
-    async def _ask(self, question: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
-        engine = await self._runtime.running()
-        return await self._runtime.on_home(question(engine))
-
-
-async def _key(engine: Engine, application: str) -> bytes:
-    key = await engine.store.applications.key(application)
-    if key is None:
-        raise ApplicationNotFound(f"no application {application!r}")
-    return key

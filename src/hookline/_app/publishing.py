@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
-from hookline._app.scope import Scope, milliseconds
+from hookline._app.scope import Scope
 from hookline._domain import check, ids
 from hookline._domain.delivery import DeliveryStatus
 from hookline._domain.endpoint import Catalogue
@@ -76,13 +76,13 @@ class Publishing(Scope):
             event,
             data,
             metadata,
-            idempotency_key,
-            timestamp,
-            deliver_at,
-            ordering_key,
-            channels,
-            tags,
-            event_id,
+            idempotency_key=idempotency_key,
+            timestamp=timestamp,
+            deliver_at=deliver_at,
+            ordering_key=ordering_key,
+            channels=channels,
+            tags=tags,
+            event_id=event_id,
         )
         message = self._message(event_, self._admission.catalogue)
         if session is not None:
@@ -117,15 +117,13 @@ class Publishing(Scope):
         """
         event_ = Event(
             event,
-            None,
-            None,
-            idempotency_key,
-            None,
-            deliver_at,
-            ordering_key,
-            channels,
-            tags,
-            event_id,
+            data=None,
+            idempotency_key=idempotency_key,
+            deliver_at=deliver_at,
+            ordering_key=ordering_key,
+            channels=channels,
+            tags=tags,
+            event_id=event_id,
         )
         name = self._admission.catalogue.published(event)
         content = as_it_is(name, body, limit=self._runtime.settings.payload_limit)
@@ -170,7 +168,7 @@ class Publishing(Scope):
         """Return the message of an event, everything about it checked; its application is open."""
         name = catalogue.event_type(event.event)
         now = self._runtime.clock.now()
-        at = now if event.timestamp is None else milliseconds("timestamp", event.timestamp)
+        at = now if event.timestamp is None else check.milliseconds("timestamp", event.timestamp)
         limit = self._runtime.settings.payload_limit
         body = envelope(name, event.data, at, event.metadata, limit=limit)
         return self._addressed(event, name, body, now, at)
@@ -188,7 +186,7 @@ class Publishing(Scope):
             check.text("event_id", event.event_id, 1, MAX_EVENT_ID)
         deliver_at = None
         if event.deliver_at is not None:
-            deliver_at = milliseconds("deliver_at", event.deliver_at)
+            deliver_at = check.milliseconds("deliver_at", event.deliver_at)
         for note in body.notes:
             log.warning("Event %s: %s", name, note)
         return NewMessage(

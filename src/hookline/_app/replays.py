@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from hookline._app.scope import Scope, check_verified, whole_moment
+from hookline._app.scope import Scope, check_verified
 from hookline._domain import check, ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Endpoint
@@ -57,8 +57,8 @@ class Replays(Scope):
         default = FAILED if message is None else EVERYTHING
         message_key = None if message is None else await self._message_key(message)
         selection = Selection(
-            since=whole_moment("since", since),
-            until=whole_moment("until", until),
+            since=check.whole_moment("since", since),
+            until=check.whole_moment("until", until),
             endpoint=key,
             message=None if message_key is None else ids.encode(ids.MESSAGE, message_key),
             states=default if states is None else _states(states),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from hookline._app.admission import Admission
@@ -12,14 +11,27 @@ from hookline._domain import url as url_parser
 from hookline._domain.endpoint import Endpoint
 from hookline._engine.engine import Engine
 from hookline.errors import (
+    ApplicationNotFound,
     EndpointDisabled,
     EndpointNotFound,
-    InvalidInput,
     InvalidUrl,
     MessageNotFound,
 )
 
 T = TypeVar("T")
+
+
+class Deployment:
+    """All applications of a deployment."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        """Ask the engine of this runtime."""
+        self._runtime = runtime
+
+    async def _ask(self, question: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
+        """Ask the engine, on its own loop."""
+        engine = await self._runtime.running()
+        return await self._runtime.on_home(question(engine))
 
 
 class Scope:
@@ -72,6 +84,14 @@ def stored_key(endpoint: Endpoint) -> bytes:
     return key
 
 
+async def application_key(engine: Engine, name: str) -> bytes:
+    """Return the key of an application by id or uid; raise ApplicationNotFound."""
+    key = await engine.store.applications.key(name)
+    if key is None:
+        raise ApplicationNotFound(f"no application {name!r}")
+    return key
+
+
 def check_verified(endpoint: Endpoint) -> None:
     """Refuse to send anything but its challenge to a pending endpoint."""
     if endpoint.pending_since is not None:
@@ -80,19 +100,3 @@ def check_verified(endpoint: Endpoint) -> None:
             f"endpoint {endpoint.url} is pending{why}: verify it first, with "
             "await webhooks.verify_endpoint(…), which also sends what is held"
         )
-
-
-def milliseconds(name: str, moment: datetime) -> int:
-    """Return a time in Unix milliseconds; raise InvalidInput for one without a zone."""
-    if not isinstance(moment, datetime):
-        raise InvalidInput(f"{name}: expected a datetime, got {type(moment).__name__}")
-    if moment.tzinfo is None:
-        raise InvalidInput(f"{name}: has no time zone; use datetime.now(UTC)")
-    return round(moment.astimezone(UTC).timestamp() * 1000)
-
-
-def whole_moment(name: str, moment: datetime | None) -> datetime | None:
-    """Return a time as the database keeps it: UTC, in whole milliseconds."""
-    if moment is None:
-        return None
-    return datetime.fromtimestamp(milliseconds(name, moment) / 1000, UTC)

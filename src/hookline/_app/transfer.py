@@ -16,14 +16,13 @@ from typing import Any, NamedTuple
 from hookline._app.admission import Admission
 from hookline._app.application import ApplicationWebhooks
 from hookline._app.applications import DEFAULT, Applications
-from hookline._app.event_types import FIELDS as EVENT_TYPE_FIELDS
 from hookline._app.event_types import EventTypes
 from hookline._domain import application as application_rules
 from hookline._domain import event_type as event_type_rules
 from hookline._domain import ids
 from hookline._domain.application import Application, checked_uid
 from hookline._domain.endpoint import Endpoint
-from hookline._domain.event_type import EventType
+from hookline._domain.event_type import DEFAULTS, EventType
 from hookline._domain.options import KNOWN, SENSITIVE
 from hookline._domain.page import Cursor, Page, Window
 from hookline._domain.plan import Action, Change, Plan, differences, plain
@@ -46,15 +45,7 @@ _ROOT = ("hookline", "event_types", "applications")
 _APPLICATION = ("uid", "id", "name", "rate_limit", "metadata", "endpoints")
 _APPLICATION_FIELDS = ("name", "rate_limit", "metadata")
 _ENDPOINT = ("uid", "id", *_OPEN, "disabled", *WITHHELD, "withheld")
-_EVENT_TYPE = ("name", *EVENT_TYPE_FIELDS)
-_DEFAULTS = {
-    "description": "",
-    "schemas": None,
-    "archived": False,
-    "deprecated": False,
-    "group_name": None,
-    "feature_flags": None,
-}
+_EVENT_TYPE = ("name", *DEFAULTS)
 _NAMES_ITS_FIELD = re.compile(r"[a-z_0-9]+[\w.\[\]]*: ")
 
 
@@ -114,7 +105,7 @@ class Transfer:
             )
         return {
             "hookline": FORMAT,
-            "event_types": [{"name": t.name, **_given(t, EVENT_TYPE_FIELDS)} for t in types],
+            "event_types": [{"name": t.name, **_given(t, DEFAULTS)} for t in types],
             "applications": applications,
         }
 
@@ -204,12 +195,12 @@ class Transfer:
         self, name: str, found: EventType | None, values: dict[str, Any]
     ) -> Iterator[Step]:
         if found is None:
-            fields = differences(_DEFAULTS, values, ())
+            fields = differences(DEFAULTS, values, ())
             change = Change(Action.CREATE, "event_type", name, fields)
             new = {**values, "feature_flags": values["feature_flags"] or ()}
             yield Step(change, lambda: self._event_types.create(name, **new))
             return
-        before = {field: getattr(found, field) for field in EVENT_TYPE_FIELDS}
+        before = {field: getattr(found, field) for field in DEFAULTS}
         fields = differences(before, values, ())
         if fields:
             changes = {each.name: values[each.name] for each in fields}
@@ -468,7 +459,7 @@ def _exported(endpoint: Endpoint, *, secrets: bool) -> dict[str, Any]:
 def _event_type(given: Mapping[str, Any]) -> dict[str, Any]:
     if "name" not in given:
         raise InvalidInput("name: is missing")
-    values = {**_DEFAULTS, **given}
+    values = {**DEFAULTS, **given}
     values["description"] = values["description"] or ""
     for name in ("archived", "deprecated"):
         if not isinstance(values[name], bool):

@@ -18,9 +18,8 @@ from hookline._app.operating import Operating
 from hookline._app.operational import Teller
 from hookline._app.overview import Overview
 from hookline._app.runtime import Runtime
-from hookline._app.scope import whole_moment
 from hookline._app.telemetry import Telemetry
-from hookline._domain import ids
+from hookline._domain import check, ids
 from hookline._domain.api_key import ApiKey
 from hookline._domain.backlog import Backlog
 from hookline._domain.endpoint import Catalogue, Endpoint
@@ -262,7 +261,7 @@ class Webhooks(Operating, ApplicationWebhooks):
         `scopes` are `admin`, `read`, or `application:<id or uid>` once or several times; `read`
         beside those makes them read-only. Raises InvalidInput.
         """
-        expires_at = whole_moment("expires_at", expires_at)
+        expires_at = check.whole_moment("expires_at", expires_at)
         return await self._ask(lambda e, _: _keys(e).create(name, scopes, expires_at))
 
     async def api_keys(self) -> list[ApiKey]:

@@ -1,5 +1,7 @@
 """Checks of single values, shared by several doors. Each raises InvalidInput, naming the value."""
 
+from datetime import UTC, datetime
+
 from hookline.errors import InvalidInput
 
 
@@ -21,3 +23,19 @@ def text(name: str, value: object, least: int, most: int) -> None:
         raise InvalidInput(f"{name}: {len(value)} characters, expected {least} to {most}")
     if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
         raise InvalidInput(f"{name}: contains NUL or a lone surrogate, which no database keeps")
+
+
+def milliseconds(name: str, moment: datetime) -> int:
+    """Return a time in Unix milliseconds; raise InvalidInput for one without a zone."""
+    if not isinstance(moment, datetime):
+        raise InvalidInput(f"{name}: expected a datetime, got {type(moment).__name__}")
+    if moment.tzinfo is None:
+        raise InvalidInput(f"{name}: has no time zone; use datetime.now(UTC)")
+    return round(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def whole_moment(name: str, moment: datetime | None) -> datetime | None:
+    """Return a time as the database keeps it: UTC, in whole milliseconds."""
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(milliseconds(name, moment) / 1000, UTC)

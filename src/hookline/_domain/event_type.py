@@ -11,6 +11,15 @@ from hookline.errors import InvalidInput
 
 MAX_NAME = 256
 MAX_DESCRIPTION = 4096
+DEFAULTS: Mapping[str, Any] = {
+    "description": "",
+    "schemas": None,
+    "archived": False,
+    "deprecated": False,
+    "group_name": None,
+    "feature_flags": None,
+}
+"""What is not said of an event type."""
 _NAME = re.compile(r"[a-zA-Z0-9\-_.]+")
 
 

@@ -26,6 +26,10 @@ class Window:
     descending: bool = False
 
 
+NEWEST = Window(descending=True)
+"""The part a list of what happened begins with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Items in the list's order, and whether there are more in the direction of reading.

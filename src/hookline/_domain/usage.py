@@ -1,8 +1,9 @@
 """How much was sent: messages and attempts, by application and day."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
+from hookline._domain import check
 from hookline.errors import InvalidInput
 
 DAY_MS = 24 * 3600 * 1000
@@ -33,13 +34,14 @@ def of(count: int) -> date:
 def span(since: datetime | None, until: datetime | None, now: int) -> range:
     """Return the days from `since` (29 days before the last) until before `until` (now).
 
-    Raises InvalidInput for more than 366 of them, or none.
+    Raises InvalidInput for more than 366 of them, or none, and for a time without a zone.
     """
-    end = now if until is None else round(until.astimezone(UTC).timestamp() * 1000)
-    last = -(-end // DAY_MS)
-    if until is None:
-        last = now // DAY_MS + 1
-    first = last - 30 if since is None else number(since.astimezone(UTC).date())
+    last = now // DAY_MS + 1
+    if until is not None:
+        last = -(-check.milliseconds("until", until) // DAY_MS)
+    first = last - 30
+    if since is not None:
+        first = check.milliseconds("since", since) // DAY_MS
     if not 0 < last - first <= MOST_DAYS:
         raise InvalidInput(f"since: {last - first} days until `until`, expected 1 to {MOST_DAYS}")
     return range(max(0, first), last)

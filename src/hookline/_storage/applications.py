@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
 from hookline._domain.application import Application
-from hookline._domain.event_type import EventType
+from hookline._domain.event_type import DEFAULTS, EventType
 from hookline._domain.handshake import Ownership
 from hookline._domain.operational import OPERATIONAL
 from hookline._domain.page import Page, Window
@@ -209,7 +209,7 @@ class SqlEventTypes(Part):
 
         An archived one counts as gone: it comes back as the new one says.
         """
-        row = {**_EMPTY, **values, "created_at": now, "updated_at": now}
+        row = {**DEFAULTS, **values, "created_at": now, "updated_at": now}
         async with self._writing() as connection:
             insert = self._insert(event_type)
             again = {name: insert.excluded[name] for name in row if name != "name"}
@@ -267,16 +267,6 @@ class SqlEventTypes(Part):
                 action = "event_type.deleted" if expunge else "event_type.archived"
                 await note(connection, action, name, now)
             return bool(done.rowcount)
-
-
-_EMPTY = {
-    "description": "",
-    "schemas": None,
-    "archived": False,
-    "deprecated": False,
-    "group_name": None,
-    "feature_flags": None,
-}
 
 
 def _event_type_of(row: Mapping[Any, Any]) -> EventType:

@@ -40,12 +40,12 @@ class SqlHistory(Part):
             found: bytes | None = await connection.scalar(query.order_by(message.c.id.desc()))
             return found
 
-    async def message(self, app: bytes, key: bytes) -> Message | None:
-        """Return a message."""
-        query = sa.select(message).where(message.c.id == key, message.c.app_id == app)
+    async def read(self, app: bytes, keys: Sequence[bytes]) -> list[Message]:
+        """Return those of these messages that an application has, oldest first."""
+        query = sa.select(message).where(message.c.id.in_(keys), message.c.app_id == app)
         async with self._reading() as connection:
-            row = (await connection.execute(query)).first()
-            return None if row is None else _message(row)
+            rows = await connection.execute(query.order_by(message.c.id))
+            return [_message(row) for row in rows]
 
     async def heads(self, app: bytes, after: bytes, limit: int) -> list[Head]:
         """Return what messages after a key are about, the oldest first; not tests of endpoints."""
