@@ -355,3 +355,29 @@ async def test_for_one_endpoint_alone(bench):
         assert (await b.store.jobs.preview(b.app, missing, b.now)).total == 0
         await b.declare("late")
         assert (await b.store.jobs.preview(b.app, missing, b.now)).total == 0
+
+
+async def test_what_is_demanded_of_one_endpoint_changes(demanding):
+    """Freed of its handshake, an endpoint is sent what was held; active, it stays active."""
+    async with demanding as b:
+        [a] = await b.declare("a")
+        [message] = await b.publish()
+        await b.route_all(room=10)
+        assert await b.states(message) == {"a": ("held", 0)}
+        _, released = await b.store.endpoints.update(b.app, a, {"handshake": "none"}, b.now)
+        assert (released, await pending(b)) == (1, {})
+        assert len(await b.claim_all()) == 1
+        await b.store.endpoints.update(b.app, a, {"handshake": "challenge"}, b.now)
+        assert await pending(b) == {}
+
+
+async def test_any_change_is_another_chance(demanding):
+    """What was changed may have been what was missing, however it was changed."""
+    async with demanding as b:
+        [a] = await b.declare("a")
+        [leased] = await claim(b)
+        await b.store.handshakes.fail(leased, FAILED, None)
+        assert await claim(b) == []
+        await b.store.endpoints.update(b.app, a, {"headers": {"X-Token": "right"}}, b.now)
+        [leased] = await claim(b)
+        assert leased.step == 0

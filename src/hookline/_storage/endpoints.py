@@ -13,7 +13,6 @@ from hookline._domain import ids
 from hookline._domain.audit import CODE, FILE, acting
 from hookline._domain.breaker import CircuitState
 from hookline._domain.endpoint import Endpoint
-from hookline._domain.handshake import Handshake
 from hookline._domain.history import EndpointHealth
 from hookline._domain.options import SENSITIVE
 from hookline._domain.page import Page, Window
@@ -134,10 +133,7 @@ class SqlEndpoints(Part):
             await connection.execute(endpoint.update().where(endpoint.c.id == key), values)
         if (before or b"")[HALF:] != digest[HALF:]:
             await self._replace_secrets(connection, key, declared.secret, now)
-        demanded = await pending.demanded(connection, app, declared.handshake)
-        lifted = await pending.declared(
-            connection, self._insert(handshake), key, demanded, now, elsewhere=moved
-        )
+        lifted = await self._demand(connection, app, key, declared.handshake, now, elsewhere=moved)
         await self._touch(connection, key)
         changes = {name: getattr(declared, name) for name in (*_COLUMNS, "headers", *EXTRA)}
         told = self._told(found, {**changes, "uid": found.uid if found is not None else None})
@@ -316,8 +312,7 @@ class SqlEndpoints(Part):
             await connection.execute(endpoint.insert(), {**fixed, **row, **held})
             if new.secret is not None:
                 await self._add_secret(connection, key, new.secret, now)
-            if await pending.demanded(connection, app, new.handshake) is not Handshake.NONE:
-                await pending.require(connection, self._insert(handshake), key, now)
+            await self._demand(connection, app, key, new.handshake, now, elsewhere=True)
             await self._touch(connection, key)
             given = {name: getattr(new, name) for name in (*_COLUMNS, "headers", *EXTRA)}
             await note_endpoint(connection, "endpoint.created", key, now, self._told(None, given))
@@ -340,26 +335,44 @@ class SqlEndpoints(Part):
                 raise EndpointNotFound(f"no endpoint {ids.encode(ids.ENDPOINT, key)!r}")
             if "uid" in changes:
                 await self._check_uid(connection, app, key, changes["uid"])
-            moved = changes.get("url", row.url) != row.url
-            values = self._changed(row, changes, now)
-            if "disabled_reason" in changes:
-                reason = changes["disabled_reason"]
-                off = None if reason is None else now
-                values |= {"disabled_at": off, "disabled_reason": reason}
-            if moved:
-                values |= NOTHING_GRANTED
-            await connection.execute(endpoint.update().where(mine), values)
-            own = values.get("options", row.options).get("handshake")
-            if moved and await pending.demanded(connection, app, own) is not Handshake.NONE:
-                await pending.require(connection, self._insert(handshake), key, now)
-            await self._touch(connection, key)
-            told = self._told(row, changes)
-            if told:
-                await note_endpoint(connection, "endpoint.updated", key, now, told)
-        released = (
-            await replay.release_all(self._writing, key, now) if "disabled_reason" in changes else 0
-        )
+            freed = await self._change(connection, row, changes, now)
+        released = await replay.release_all(self._writing, key, now) if freed else 0
         return (await self.get(app, [key]))[key], released
+
+    async def _change(
+        self, connection: AsyncConnection, row: Any, changes: Mapping[str, Any], now: int
+    ) -> bool:
+        """Change the fields given; return whether what is held may have to be sent."""
+        values = self._changed(row, changes, now)
+        if "disabled_reason" in changes:
+            reason = changes["disabled_reason"]
+            off = None if reason is None else now
+            values |= {"disabled_at": off, "disabled_reason": reason}
+        moved = changes.get("url", row.url) != row.url
+        if moved:
+            values |= NOTHING_GRANTED
+        await connection.execute(endpoint.update().where(endpoint.c.id == row.id), values)
+        own = values.get("options", row.options).get("handshake")
+        lifted = await self._demand(connection, row.app_id, row.id, own, now, elsewhere=moved)
+        await self._touch(connection, row.id)
+        if told := self._told(row, changes):
+            await note_endpoint(connection, "endpoint.updated", row.id, now, told)
+        return lifted or "disabled_reason" in changes
+
+    async def _demand(
+        self,
+        connection: AsyncConnection,
+        app: bytes,
+        key: bytes,
+        own: str | None,
+        now: int,
+        *,
+        elsewhere: bool,
+    ) -> bool:
+        """Demand the handshake that is due, or none; return whether a pending one is active now."""
+        demanded = await pending.demanded(connection, app, own)
+        insert = self._insert(handshake)
+        return await pending.changed(connection, insert, key, demanded, now, elsewhere=elsewhere)
 
     def _changed(self, row: Any, changes: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the columns that hold the changed fields."""
@@ -521,25 +534,21 @@ class SqlEndpoints(Part):
         Raises InvalidInput when another endpoint of the application has that URL.
         """
         async with self._writing() as connection:
-            app = await connection.scalar(sa.select(endpoint.c.app_id).where(endpoint.c.id == key))
-            mine = application.c.id == app
-            await connection.execute(sa.select(application.c.id).where(mine).with_for_update())
+            one = endpoint.c.id == key
+            app = await connection.scalar(sa.select(endpoint.c.app_id).where(one))
+            if app is None:
+                return
+            await self._lock(connection, app)
             urls = sa.or_(endpoint.c.url == url, endpoint.c.declared_url == url)
             taken = sa.select(endpoint.c.id).where(endpoint.c.app_id == app, urls)
             if await connection.scalar(taken.where(endpoint.c.id != key)):
                 raise InvalidInput(f"url: {url} is that of another endpoint")
-            one = endpoint.c.id == key
             row = (await connection.execute(sa.select(endpoint).where(one))).first()
             if row is None or row.url == url:
                 return
-            await connection.execute(
-                endpoint.update().where(one), {"url": url, "updated_at": now, **NOTHING_GRANTED}
-            )
-            own = row.options.get("handshake")
-            if await pending.demanded(connection, row.app_id, own) is not Handshake.NONE:
-                await pending.require(connection, self._insert(handshake), key, now)
-            await self._touch(connection, key)
-            await note_endpoint(connection, "endpoint.updated", key, now, ["url"])
+            freed = await self._change(connection, row, {"url": url}, now)
+        if freed:
+            await replay.release_all(self._writing, key, now)
 
     async def _set_disabled(
         self, connection: AsyncConnection, key: bytes, at: int | None, reason: str | None

@@ -245,7 +245,7 @@ async def lift(connection: AsyncConnection, key: bytes) -> bool:
     return bool(gone.rowcount)
 
 
-async def declared(
+async def changed(
     connection: AsyncConnection,
     insert: Any,
     key: bytes,
@@ -254,7 +254,7 @@ async def declared(
     *,
     elsewhere: bool,
 ) -> bool:
-    """Do what a declaration calls for; return whether it made a pending endpoint active.
+    """Do what a new or changed endpoint calls for; return whether a pending one is active now.
 
     `elsewhere`: it is new, or its URL is another than before. Otherwise something else was
     changed, and if it is pending, that may have been what was missing.
