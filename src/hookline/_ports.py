@@ -746,8 +746,10 @@ class Jobs(Protocol):
         """Return a job of any application, and whose it is."""
         ...
 
-    async def page(self, states: Collection[JobState], window: Window) -> Page[tuple[bytes, Job]]:
-        """Return jobs of all applications in these states, each with whose it is."""
+    async def page(
+        self, app: bytes | None, states: Collection[JobState], window: Window
+    ) -> Page[tuple[bytes, Job]]:
+        """Return jobs in these states, of one application or of all, each with whose it is."""
         ...
 
     async def newest(self, app: bytes, limit: int, before: bytes | None) -> list[Job]:

@@ -115,7 +115,7 @@ class Webhooks(Operating, ApplicationWebhooks):
     ) -> Page[Job]:
         """Return the replays of all applications, in these states; the oldest first unless told."""
         part = window or Window()
-        found = await self._ask(lambda e, _: e.store.jobs.page(states, part))
+        found = await self._ask(lambda e, _: e.store.jobs.page(None, states, part))
         return Page([job for _, job in found.items], found.more, found.last)
 
     async def any_job(self, job_id: str) -> tuple[Job, ApplicationWebhooks]:
