@@ -149,7 +149,7 @@ async def create_message(
     The payload is sent byte for byte as it stands here. An `eventId` can be used once in 24 hours.
     """
     app = await _producing(request, key, app_id, body.application)
-    payload = payload_of(await request.body(), body)
+    payload = payload_of(await request.body(), await request.json(), body)
     own = await message_key(request)
     options: dict[str, Any] = {
         "deliver_at": body.deliver_at,
