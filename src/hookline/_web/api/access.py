@@ -1,21 +1,44 @@
 """Access for customers: short-lived keys of one application, and the links that carry them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 from fastapi import Request, Response
+from pydantic import Field
 
 from hookline._domain.api_key import APPLICATION, PORTAL, READ
 from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer
 from hookline._web.api.applications import fields
 from hookline._web.api.callers import Admin, Caller, facade, tenants
-from hookline._web.api.models import AppPortalAccessIn, AppPortalAccessOut
+from hookline._web.api.models.applications import ApplicationIn
+from hookline._web.api.models.wire import Name, Wire
 from hookline._web.api.routes import Router, errors_of
 from hookline.errors import ApplicationNotFound
 
 router = Router("Access")
 WEEK = 7 * 24 * 3600
 READ_ONLY = "ViewBase"
+
+
+class AppPortalAccessIn(Wire):
+    """For how long, and for what, a customer gets in."""
+
+    application: ApplicationIn | None = None
+    expiry: Annotated[
+        int | None, Field(ge=60, le=604_800, description="Seconds until it ends, 7 days at most.")
+    ] = None
+    read_only: bool | None = None
+    feature_flags: list[Name] = Field(default_factory=list)
+    capabilities: list[str] | None = None
+    session_id: str | None = None
+
+
+class AppPortalAccessOut(Wire):
+    """Where a customer goes, and what opens the door."""
+
+    url: str
+    token: str
 
 
 @router.post(

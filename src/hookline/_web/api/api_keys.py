@@ -9,7 +9,7 @@ from hookline._domain import ids
 from hookline._web.answers import NO_STORE, Answer
 from hookline._web.api.callers import Admin, Caller, Reader, facade
 from hookline._web.api.lists import Paged, listed
-from hookline._web.api.models import ApiKeyIn, ApiKeyMadeOut, ApiKeyOut, Listed
+from hookline._web.api.models.wire import Listed, Time, Title, Wire
 from hookline._web.api.routes import Router, answers, errors_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,34 @@ if TYPE_CHECKING:
 
 router = Router("API keys")
 paged = Paged(ids.API_KEY)
+
+
+class ApiKeyIn(Wire):
+    """A new key: `admin`, `read`, or `application:<id or uid>` once or several times."""
+
+    name: Title
+    scopes: list[str]
+    expires_at: Time | None = None
+
+
+class ApiKeyOut(Wire):
+    """A key, without its token."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: Time
+    expires_at: Time | None = None
+    last_used_at: Time | None = None
+    revoked_at: Time | None = None
+
+
+class ApiKeyMadeOut(ApiKeyOut):
+    """A key that was just made, with its token, this once."""
+
+    token: str
+
+
 KEY: dict[str, Any] = {
     "id": "key_0ERg67C6N3KNtcDb63Kjj21gtWm",
     "name": "billing, nightly",

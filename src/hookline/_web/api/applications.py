@@ -10,13 +10,8 @@ from hookline._domain import ids
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Admin, Reader, Reading, facade, tenants
 from hookline._web.api.lists import Paged, listed
-from hookline._web.api.models import (
-    ApplicationIn,
-    ApplicationOut,
-    ApplicationPatch,
-    Listed,
-    given,
-)
+from hookline._web.api.models.applications import ApplicationIn, ApplicationOut, ApplicationPatch
+from hookline._web.api.models.wire import Listed, given
 from hookline._web.api.repeats import resource
 from hookline._web.api.routes import Router, errors_of
 from hookline.errors import ApplicationNotFound

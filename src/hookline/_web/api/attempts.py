@@ -23,16 +23,13 @@ from hookline._web.api.endpoints import EndpointId
 from hookline._web.api.endpoints import shown as shown_endpoint
 from hookline._web.api.lists import EventTypes, Paged, listed
 from hookline._web.api.messages import STATES, MessageId, WithContent, shown_message
-from hookline._web.api.models import (
-    Empty,
+from hookline._web.api.models.messages import (
     EndpointMessageOut,
-    Listed,
     MessageAttemptHeadersOut,
     MessageAttemptOut,
     MessageEndpointOut,
-    Time,
-    rfc3339,
 )
+from hookline._web.api.models.wire import Empty, Listed, Time, rfc3339
 from hookline._web.api.routes import Router, errors_of
 
 router = Router("Attempts")

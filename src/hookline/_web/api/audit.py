@@ -9,7 +9,7 @@ from hookline._domain import ids
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Reader, facade
 from hookline._web.api.lists import Paged, listed
-from hookline._web.api.models import Listed, Time, Wire
+from hookline._web.api.models.wire import Listed, Time, Wire
 from hookline._web.api.routes import Router, answers, errors_of
 
 router = Router("Audit log")

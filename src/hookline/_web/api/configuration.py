@@ -8,7 +8,7 @@ from hookline import ApiKey
 from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer
 from hookline._web.api.callers import Admin, facade, reader
-from hookline._web.api.models import Wire
+from hookline._web.api.models.wire import Wire
 from hookline._web.api.routes import Router, answers, errors_of
 
 router = Router("Configuration")

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 import hookline
 from hookline import EventType
 from hookline._web.api.examples import PARAMETERS, example_of
-from hookline._web.api.models import HTTPValidationError
+from hookline._web.api.models.wire import HTTPValidationError
 from hookline._web.api.routes import errors_of
 from hookline._web.errors import VALUE_ERROR
 

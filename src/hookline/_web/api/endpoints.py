@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Query, Request, Response
 from hookline import ApiKey, Endpoint, Window
 from hookline._domain import ids
 from hookline._domain.example import example
+from hookline._domain.headers import looks_secret
 from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer, encoded
 from hookline._web.api.applications import whole
@@ -16,9 +17,8 @@ from hookline._web.api.callers import Caller, Producing, Reading, Writing, facad
 from hookline._web.api.description import latest
 from hookline._web.api.lists import Paged, listed
 from hookline._web.api.messages import shown_message
-from hookline._web.api.models import (
+from hookline._web.api.models.endpoints import (
     EndpointExtras,
-    EndpointFields,
     EndpointHeadersIn,
     EndpointHeadersOut,
     EndpointHeadersPatchIn,
@@ -29,15 +29,13 @@ from hookline._web.api.models import (
     EndpointSecretOut,
     EndpointSecretRotateIn,
     EndpointStats,
+    EndpointTuning,
     EndpointUpdate,
-    EventExampleIn,
-    Listed,
-    MessageOut,
     ReleasedOut,
-    Time,
-    given,
-    is_sensitive,
 )
+from hookline._web.api.models.event_types import EventExampleIn
+from hookline._web.api.models.messages import MessageOut
+from hookline._web.api.models.wire import Listed, Time, given
 from hookline._web.api.repeats import resource
 from hookline._web.api.routes import Router, errors_of
 from hookline.errors import EndpointNotFound
@@ -47,6 +45,7 @@ paged = Paged(ids.ENDPOINT)
 EndpointId = Annotated[str, Path(description="The endpoint's id or uid.", max_length=256)]
 _RENAMED = {"throttle_rate": "rate_limit", "event_types": "events"}
 _OPERATORS = ("allowed_networks", "proxy", "handshake")
+_TUNING = tuple(EndpointTuning.model_fields)
 _EXTRAS = frozenset(EndpointExtras.model_fields)
 PING = "svix.ping"
 EVERYTHING = ("*",)
@@ -79,16 +78,7 @@ def shown(endpoint: Endpoint) -> EndpointOut:
         pending_since=endpoint.pending_since,
         pending_reason=endpoint.pending_reason,
         public_key=endpoint.public_key,
-        retry_schedule=list(endpoint.retry_schedule) if endpoint.retry_schedule else None,
-        timeout=endpoint.timeout,
-        concurrency=endpoint.concurrency,
-        ordered=endpoint.ordered or None,
-        signatures=list(endpoint.signatures) if endpoint.signatures else None,
-        http2=endpoint.http2 or None,
-        filter=endpoint.filter,
-        transform=endpoint.transform,
-        allowed_networks=list(endpoint.allowed_networks) or None,
-        handshake=endpoint.handshake,
+        **{name: value for name in _TUNING if (value := getattr(endpoint, name))},
     )
 
 
@@ -103,7 +93,7 @@ def options(changes: Mapping[str, Any], key: ApiKey) -> dict[str, Any]:
     return values
 
 
-def _whole(body: EndpointFields) -> dict[str, Any]:
+def _whole(body: EndpointUpdate) -> dict[str, Any]:
     """Return every field of an update; of those that Svix does not know, the ones it names."""
     named = given(body)
     return {n: v for n, v in dict(body).items() if n not in _EXTRAS or n in named}
@@ -139,7 +129,7 @@ async def create_endpoint(request: Request, app: Writing, key: Caller, body: End
     return Answer(shown(made), 201)
 
 
-async def _create(request: Request, app: Writing, key: ApiKey, body: EndpointFields) -> Endpoint:
+async def _create(request: Request, app: Writing, key: ApiKey, body: EndpointUpdate) -> Endpoint:
     values = options(_whole(body), key)
     values["secret"] = secret_of(values.get("secret"))
     return await app.create_endpoint(**values, key=resource(request))
@@ -221,8 +211,8 @@ async def delete_endpoint(app: Writing, endpoint_id: EndpointId) -> Response:
 async def get_headers(app: Reading, endpoint_id: EndpointId) -> Answer:
     """Return the headers an endpoint gets; of those that look secret, the names."""
     headers = (await app.endpoint(endpoint_id)).headers
-    plain = {name: value for name, value in headers.items() if not is_sensitive(name)}
-    hidden = [name for name in headers if is_sensitive(name)]
+    plain = {name: value for name, value in headers.items() if not looks_secret(name)}
+    hidden = [name for name in headers if looks_secret(name)]
     return Answer(EndpointHeadersOut(headers=plain, sensitive=hidden))
 
 

@@ -16,19 +16,17 @@ from hookline._web.answers import Answer
 from hookline._web.api.applications import fields
 from hookline._web.api.callers import Caller, Producing, Reading, facade, tenants
 from hookline._web.api.lists import EventTypes, Paged, listed
-from hookline._web.api.models import (
-    ApplicationIn,
+from hookline._web.api.models.applications import ApplicationIn
+from hookline._web.api.models.messages import (
     BulkExpungeContentsIn,
     BulkExpungeContentsOut,
     CanceledOut,
-    Listed,
     MessageIn,
     MessageOut,
     MessagePrecheckIn,
     MessagePrecheckOut,
-    Time,
-    rfc3339,
 )
+from hookline._web.api.models.wire import Listed, Time, rfc3339
 from hookline._web.api.payload import payload_of
 from hookline._web.api.repeats import by_itself, message_key
 from hookline._web.api.routes import Router, errors_of

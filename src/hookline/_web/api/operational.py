@@ -7,22 +7,22 @@ from fastapi import Depends, Request, Response
 
 from hookline import ApplicationWebhooks, Window
 from hookline._domain import ids
+from hookline._domain.headers import looks_secret
 from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer
 from hookline._web.api.callers import Admin, Reader, facade
 from hookline._web.api.endpoints import EVERYTHING, EndpointId, paged, secret_of, shown
 from hookline._web.api.lists import listed
-from hookline._web.api.models import (
+from hookline._web.api.models.endpoints import (
     EndpointHeadersIn,
     EndpointHeadersOut,
     EndpointOut,
     EndpointSecretOut,
     EndpointSecretRotateIn,
-    Listed,
     OperationalEndpointIn,
     OperationalEndpointUpdate,
-    is_sensitive,
 )
+from hookline._web.api.models.wire import Listed
 from hookline._web.api.repeats import resource
 from hookline._web.api.routes import Router, answers, errors_of
 from hookline.errors import EndpointNotFound
@@ -154,8 +154,8 @@ async def delete_endpoint(_: Admin, app: Operational, endpoint_id: EndpointId) -
 async def get_headers(_: Reader, app: Operational, endpoint_id: EndpointId) -> Answer:
     """Return the headers it gets; of those that look secret, the names."""
     headers = (await app.endpoint(endpoint_id)).headers
-    plain = {name: value for name, value in headers.items() if not is_sensitive(name)}
-    hidden = [name for name in headers if is_sensitive(name)]
+    plain = {name: value for name, value in headers.items() if not looks_secret(name)}
+    hidden = [name for name in headers if looks_secret(name)]
     return Answer(EndpointHeadersOut(headers=plain, sensitive=hidden))
 
 

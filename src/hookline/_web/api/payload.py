@@ -3,7 +3,7 @@
 from typing import Any
 
 from hookline._web import errors
-from hookline._web.api.models import MessageIn
+from hookline._web.api.models.messages import MessageIn
 from hookline._web.bodies import raw_member
 
 RAW = "rawPayload"

@@ -15,17 +15,16 @@ from hookline._web.api.callers import Caller, Reader, Reading, Writing, facade
 from hookline._web.api.endpoints import EndpointId
 from hookline._web.api.lists import Paged, listed
 from hookline._web.api.messages import STATES
-from hookline._web.api.models import (
+from hookline._web.api.models.tasks import (
     AppReplayIn,
     BackgroundTaskOut,
     BulkReplayIn,
-    Listed,
     RecoverIn,
     RecoverOut,
     ReplayIn,
     TaskKind,
-    rfc3339,
 )
+from hookline._web.api.models.wire import Listed, rfc3339
 from hookline._web.api.routes import Router, errors_of
 
 router = Router("Background tasks")

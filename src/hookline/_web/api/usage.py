@@ -7,12 +7,28 @@ from fastapi import Query, Request
 from hookline import Usage
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Reader, Reading, facade
-from hookline._web.api.models import Time, UsageDayOut, UsageOut
+from hookline._web.api.models.wire import Time, Wire
 from hookline._web.api.routes import Router, answers, errors_of
 
 router = Router("Usage")
 Since = Annotated[Time | None, Query(description="From this day (UTC) on; 30 days by default.")]
 Until = Annotated[Time | None, Query(description="Until before this time; now by default.")]
+
+
+class UsageDayOut(Wire):
+    """One application on one day (UTC): messages published, attempts to deliver made."""
+
+    app_id: str
+    day: str
+    messages: int
+    attempts: int
+
+
+class UsageOut(Wire):
+    """Days, the oldest first."""
+
+    data: list[UsageDayOut]
+
 
 USAGE = {
     "data": [
