@@ -9,12 +9,11 @@ from pydantic import Field
 from hookline._domain.api_key import APPLICATION, PORTAL, READ
 from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer
-from hookline._web.api.applications import fields
+from hookline._web.api.applications import found_or_made
 from hookline._web.api.callers import Admin, Caller, facade, tenants
 from hookline._web.api.models.applications import ApplicationIn
 from hookline._web.api.models.wire import Name, Wire
 from hookline._web.api.routes import Router, errors_of
-from hookline.errors import ApplicationNotFound
 
 router = Router("Access")
 WEEK = 7 * 24 * 3600
@@ -57,15 +56,7 @@ async def portal_access(
     """
     wanted = body or AppPortalAccessIn()
     webhooks = facade(request)
-    try:
-        app = await tenants(request).find(app_id)
-    except ApplicationNotFound:
-        if wanted.application is None:
-            raise
-        extras = fields(wanted.application)
-        extras["uid"] = extras["uid"] or app_id
-        made, _new = await webhooks.applications.ensure(wanted.application.name, **extras)
-        app = await tenants(request).find(made.id)
+    app = await found_or_made(request, app_id, wanted.application)
     only_looks = wanted.read_only or wanted.capabilities == [READ_ONLY]
     scopes = [f"{APPLICATION}{app.id}", PORTAL, *([READ] if only_looks else [])]
     ends = datetime.now(UTC) + timedelta(seconds=wanted.expiry or WEEK)
