@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from hookline import ApiKey, Endpoint, Window
+from hookline import ApiKey, ApplicationWebhooks, Endpoint, Window
 from hookline._domain import ids
 from hookline._domain.example import example
 from hookline._domain.headers import looks_secret
@@ -31,6 +31,7 @@ from hookline._web.api.models.endpoints import (
     EndpointStats,
     EndpointTuning,
     EndpointUpdate,
+    OperationalEndpointUpdate,
     ReleasedOut,
 )
 from hookline._web.api.models.event_types import EventExampleIn
@@ -93,15 +94,75 @@ def options(changes: Mapping[str, Any], key: ApiKey) -> dict[str, Any]:
     return values
 
 
-def _whole(body: EndpointUpdate) -> dict[str, Any]:
+def _whole(body: OperationalEndpointUpdate) -> dict[str, Any]:
     """Return every field of an update; of those that Svix does not know, the ones it names."""
     named = given(body)
     return {n: v for n, v in dict(body).items() if n not in _EXTRAS or n in named}
 
 
-def secret_of(key: str | None) -> str | None:
+def _secret(key: str | None) -> str | None:
     """Return a secret as Hookline knows it: clients may leave out what it begins with."""
     return key if key is None or key.startswith(("whsec_", "whsk_")) else f"whsec_{key}"
+
+
+# what operations on endpoints do, operational ones too -------------------------------------------
+
+
+async def created(
+    request: Request, app: ApplicationWebhooks, key: ApiKey, body: OperationalEndpointUpdate
+) -> Answer:
+    """Make an endpoint."""
+    values = options(_whole(body), key)
+    values["secret"] = _secret(values.get("secret"))
+    return Answer(shown(await app.create_endpoint(**values, key=resource(request))), 201)
+
+
+async def updated(
+    request: Request,
+    app: ApplicationWebhooks,
+    key: ApiKey,
+    name: str,
+    body: OperationalEndpointUpdate,
+) -> Answer:
+    """Make an endpoint what the body says, a new one where a uid is not known."""
+    by_id = name.startswith(ids.ENDPOINT)
+    if not (by_id or "uid" in body.model_fields_set):
+        body.uid = name
+    try:
+        found = await app.endpoint(name)
+    except EndpointNotFound:
+        if by_id:
+            raise
+        body.uid = body.uid or name
+        return await created(request, app, key, body)
+    return Answer(shown(await app.update_endpoint(found, **options(_whole(body), key))))
+
+
+async def headers_of(app: ApplicationWebhooks, name: str) -> Answer:
+    """Answer an endpoint's headers; of those that look secret, the names."""
+    headers = (await app.endpoint(name)).headers
+    plain = {header: value for header, value in headers.items() if not looks_secret(header)}
+    hidden = [header for header in headers if looks_secret(header)]
+    return Answer(EndpointHeadersOut(headers=plain, sensitive=hidden))
+
+
+async def secret_of(app: ApplicationWebhooks, name: str) -> Answer:
+    """Answer an endpoint's signing secret."""
+    secret = await app.show_secret(name)
+    if secret is None:
+        raise errors.not_found("this endpoint has no secret: what is sent to it is not signed")
+    return Answer(EndpointSecretOut(key=secret), headers=NO_STORE)
+
+
+async def rotated(app: ApplicationWebhooks, name: str, body: EndpointSecretRotateIn) -> Answer:
+    """Give an endpoint a new signing secret."""
+    grace = body.grace_period_seconds
+    overlap = timedelta(seconds=86_400 if grace is None else grace)
+    new = await app.rotate_secret(name, _secret(body.key), overlap=overlap)
+    return Answer(EndpointSecretOut(key=new), headers=NO_STORE)
+
+
+# endpoints --------------------------------------------------------------------------------------
 
 
 @router.get(
@@ -125,14 +186,7 @@ async def list_endpoints(app: Reading, window: Annotated[Window, Depends(paged.w
 )
 async def create_endpoint(request: Request, app: Writing, key: Caller, body: EndpointIn) -> Answer:
     """Make an endpoint. Its URL is judged at once: nothing is sent into private networks."""
-    made = await _create(request, app, key, body)
-    return Answer(shown(made), 201)
-
-
-async def _create(request: Request, app: Writing, key: ApiKey, body: EndpointUpdate) -> Endpoint:
-    values = options(_whole(body), key)
-    values["secret"] = secret_of(values.get("secret"))
-    return await app.create_endpoint(**values, key=resource(request))
+    return await created(request, app, key, body)
 
 
 @router.get(
@@ -162,16 +216,7 @@ async def update_endpoint(
 
     Its uid stays the one it is named by, unless the body has another, or null.
     """
-    if not (endpoint_id.startswith(ids.ENDPOINT) or "uid" in body.model_fields_set):
-        body.uid = endpoint_id
-    try:
-        found = await app.endpoint(endpoint_id)
-    except EndpointNotFound:
-        if endpoint_id.startswith(ids.ENDPOINT):
-            raise
-        body.uid = body.uid or endpoint_id
-        return Answer(shown(await _create(request, app, key, body)), 201)
-    return Answer(shown(await app.update_endpoint(found, **options(_whole(body), key))))
+    return await updated(request, app, key, endpoint_id, body)
 
 
 @router.patch(
@@ -210,10 +255,7 @@ async def delete_endpoint(app: Writing, endpoint_id: EndpointId) -> Response:
 )
 async def get_headers(app: Reading, endpoint_id: EndpointId) -> Answer:
     """Return the headers an endpoint gets; of those that look secret, the names."""
-    headers = (await app.endpoint(endpoint_id)).headers
-    plain = {name: value for name, value in headers.items() if not looks_secret(name)}
-    hidden = [name for name in headers if looks_secret(name)]
-    return Answer(EndpointHeadersOut(headers=plain, sensitive=hidden))
+    return await headers_of(app, endpoint_id)
 
 
 @router.put(
@@ -259,10 +301,7 @@ async def patch_headers(
 )
 async def get_secret(app: Writing, endpoint_id: EndpointId) -> Answer:
     """Return the signing secret of an endpoint. A key that only reads does not get it."""
-    secret = await app.show_secret(endpoint_id)
-    if secret is None:
-        raise errors.not_found("this endpoint has no secret: what is sent to it is not signed")
-    return Answer(EndpointSecretOut(key=secret), headers=NO_STORE)
+    return await secret_of(app, endpoint_id)
 
 
 @router.post(
@@ -275,10 +314,7 @@ async def rotate_secret(
     app: Writing, endpoint_id: EndpointId, body: EndpointSecretRotateIn
 ) -> Answer:
     """Give an endpoint a new signing secret; the old one signs along for the grace period."""
-    grace = body.grace_period_seconds
-    overlap = timedelta(seconds=86_400 if grace is None else grace)
-    new = await app.rotate_secret(endpoint_id, secret_of(body.key), overlap=overlap)
-    return Answer(EndpointSecretOut(key=new), headers=NO_STORE)
+    return await rotated(app, endpoint_id, body)
 
 
 # health -----------------------------------------------------------------------------------------

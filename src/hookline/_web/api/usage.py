@@ -8,7 +8,7 @@ from hookline import Usage
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Reader, Reading, facade
 from hookline._web.api.models.wire import Time, Wire
-from hookline._web.api.routes import Router, answers, errors_of
+from hookline._web.api.routes import Router, errors_of
 
 router = Router("Usage")
 Since = Annotated[Time | None, Query(description="From this day (UTC) on; 30 days by default.")]
@@ -30,18 +30,6 @@ class UsageOut(Wire):
     data: list[UsageDayOut]
 
 
-USAGE = {
-    "data": [
-        {
-            "appId": "app_0ERg67C6N3KNtcDb63Kjj21gtWm",
-            "day": "2027-01-15",
-            "messages": 120,
-            "attempts": 131,
-        }
-    ]
-}
-
-
 def shown(found: list[Usage]) -> UsageOut:
     """Return days as they are answered."""
     return UsageOut(
@@ -61,7 +49,7 @@ def shown(found: list[Usage]) -> UsageOut:
     "/app/{app_id}/usage",
     operation_id="v1.application.usage",
     response_model=UsageOut,
-    responses=answers(200, UsageOut, USAGE) | errors_of(400, 404),
+    responses=errors_of(400, 404),
 )
 async def application_usage(app: Reading, since: Since = None, until: Until = None) -> Answer:
     """Count messages and attempts of an application, day by day; days without any are left out."""
@@ -72,7 +60,7 @@ async def application_usage(app: Reading, since: Since = None, until: Until = No
     "/usage",
     operation_id="v1.usage.list",
     response_model=UsageOut,
-    responses=answers(200, UsageOut, USAGE) | errors_of(400),
+    responses=errors_of(400),
 )
 async def all_usage(
     request: Request, _: Reader, since: Since = None, until: Until = None
