@@ -670,6 +670,10 @@ class ApiKeys(Protocol):
         """Revoke a key unless it is already; None when there is no such key."""
         ...
 
+    async def revoke_portals(self, app: bytes, now: int) -> list[bytes]:
+        """Revoke the portal keys of an application that still open, all or none; return which."""
+        ...
+
 
 class Claim(NamedTuple):
     """What a request that may have been sent before is to do.

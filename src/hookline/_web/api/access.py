@@ -10,7 +10,7 @@ from hookline._domain.api_key import APPLICATION, PORTAL, READ
 from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer
 from hookline._web.api.applications import found_or_made
-from hookline._web.api.callers import Admin, Caller, facade, tenants
+from hookline._web.api.callers import Admin, Caller, facade
 from hookline._web.api.models.applications import ApplicationIn
 from hookline._web.api.models.wire import Name, Wire
 from hookline._web.api.routes import Router, errors_of
@@ -74,12 +74,8 @@ async def portal_access(
 )
 async def expire_all(request: Request, _: Admin, app_id: str) -> Response:
     """Revoke all customers' keys of an application."""
-    webhooks = facade(request)
-    app = await tenants(request).find(app_id)
-    for key in await webhooks.api_keys():
-        if key.portal and f"{APPLICATION}{app.id}" in key.scopes and key.revoked_at is None:
-            await webhooks.revoke_api_key(key.id)
-            _forget(request, key.id)
+    for key_id in await facade(request).revoke_portal_keys(app_id):
+        _forget(request, key_id)
     return Response(status_code=204)
 
 
