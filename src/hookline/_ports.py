@@ -609,8 +609,15 @@ class Operational(Protocol):
         """Tell whether anybody is told."""
         ...
 
-    async def publish(self, kind: str, key: bytes, now: int, data: dict[str, Any]) -> bool:
-        """Publish what happened to an endpoint; False when nobody is to be told."""
+    async def publish(
+        self,
+        kind: str,
+        key: bytes,
+        now: int,
+        data: dict[str, Any],
+        message: bytes | None = None,
+    ) -> bool:
+        """Publish what happened to an endpoint, or to a message there; False: nobody is told."""
         ...
 
 

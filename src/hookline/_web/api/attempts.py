@@ -18,6 +18,7 @@ from hookline import (
     Window,
 )
 from hookline._domain import ids
+from hookline._domain.times import rfc3339
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Caller, Producing, Reading, Writing
 from hookline._web.api.endpoints import EndpointId
@@ -30,7 +31,7 @@ from hookline._web.api.models.messages import (
     MessageAttemptOut,
     MessageEndpointOut,
 )
-from hookline._web.api.models.wire import Empty, Listed, rfc3339
+from hookline._web.api.models.wire import Empty, Listed
 from hookline._web.api.routes import Router, errors_of
 
 router = Router("Attempts")

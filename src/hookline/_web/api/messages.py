@@ -12,6 +12,7 @@ from fastapi import Depends, Path, Query, Request, Response
 from hookline import ApiKey, ApplicationWebhooks, Attempted, Message, Page, Window
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
+from hookline._domain.times import rfc3339
 from hookline._web import errors
 from hookline._web.answers import Answer
 from hookline._web.api.applications import found_or_made
@@ -27,7 +28,7 @@ from hookline._web.api.models.messages import (
     MessagePrecheckIn,
     MessagePrecheckOut,
 )
-from hookline._web.api.models.wire import Listed, rfc3339
+from hookline._web.api.models.wire import Listed
 from hookline._web.api.payload import payload_of
 from hookline._web.api.repeats import by_itself, message_key
 from hookline._web.api.routes import Router, errors_of

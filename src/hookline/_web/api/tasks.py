@@ -9,6 +9,7 @@ from hookline import ApiKey, ApplicationWebhooks, DeliveryState, Job, JobState, 
 from hookline._domain import ids
 from hookline._domain.replay import EVERYTHING, Selection
 from hookline._domain.replay import PURGE as ERASE
+from hookline._domain.times import rfc3339
 from hookline._web import errors
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Caller, Reader, Reading, Writing, facade
@@ -24,7 +25,7 @@ from hookline._web.api.models.tasks import (
     ReplayIn,
     TaskKind,
 )
-from hookline._web.api.models.wire import Listed, rfc3339
+from hookline._web.api.models.wire import Listed
 from hookline._web.api.routes import Router, errors_of
 
 router = Router("Background tasks")

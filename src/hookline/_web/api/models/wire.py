@@ -19,16 +19,13 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from hookline._domain.times import rfc3339
+
 T = TypeVar("T")
 NAME = r"^[a-zA-Z0-9\-_.]+$"
 SUBSCRIPTION = r"^(\*|[a-zA-Z0-9\-_.]+(\.\*)?)$"
 FIRST_YEAR, LAST_YEAR = 2, 9998
 """Those of which every zone's times are times in UTC as well."""
-
-
-def rfc3339(moment: datetime) -> str:
-    """Return a time as every client reads it: UTC, milliseconds, `Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _in_utc(moment: datetime) -> datetime:
