@@ -14,7 +14,6 @@ from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer, encoded
 from hookline._web.api.applications import whole
 from hookline._web.api.callers import Caller, Producing, Reading, Writing, facade
-from hookline._web.api.description import latest
 from hookline._web.api.lists import Paged, listed
 from hookline._web.api.messages import shown_message
 from hookline._web.api.models.endpoints import (
@@ -410,7 +409,7 @@ async def send_example(
         payload: Any = {"success": True}
     else:
         found = await facade(request).event_types.get(body.event_type)
-        schema = latest(found)
+        schema = found.schema
         if schema is None:
             raise errors.invalid(
                 ("body", "eventType"), f"{body.event_type} has no schema to make an example of"
