@@ -9,6 +9,7 @@ example is left out.
 import json
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +85,20 @@ def facts(document: Any) -> dict[str, Any]:
         if method in item
     }
     models = document["components"]["schemas"]
+    sent = [_model(each["post"]["requestBody"]) for each in document["x-webhooks"].values()]
+    webhooks = {models[each]["properties"]["type"]["enum"][0]: each for each in sent if each}
+    reached = _reached(operations, models, webhooks.values())
     return {
         "of": f"{document['info']['title']} {document['info']['version']}",
         "operations": operations,
-        "models": {name: schema(models[name]) for name in sorted(_reached(operations, models))},
+        "webhooks": dict(sorted(webhooks.items())),
+        "models": {name: schema(models[name]) for name in sorted(reached)},
     }
 
 
-def _reached(operations: Any, models: Any) -> set[str]:
-    """Return the names of the models that operations use, also by way of others."""
-    named = [each.get("body") for each in operations.values()]
+def _reached(operations: Any, models: Any, webhooks: Iterable[str]) -> set[str]:
+    """Return the names of the models that operations and webhooks use, also by way of others."""
+    named = [*webhooks, *(each.get("body") for each in operations.values())]
     named += [name for each in operations.values() for name in each["answers"].values()]
     named += re.findall(rf"{MODELS}(\w+)", json.dumps(operations))
     found: set[str] = set()
@@ -106,9 +111,9 @@ def _reached(operations: Any, models: Any) -> set[str]:
 
 
 def lines(document: Any) -> str:
-    """Return the facts as JSON, one line for each operation and model."""
+    """Return the facts as JSON, one line for each operation, webhook and model."""
     parts = []
-    for name in ("operations", "models"):
+    for name in ("operations", "webhooks", "models"):
         rows = ",\n".join(f"  {json.dumps(n)}: {json.dumps(o)}" for n, o in document[name].items())
         parts.append(f' "{name}": {{\n{rows}\n }}')
     head = f'{{\n "of": {json.dumps(document["of"])},\n'

@@ -609,8 +609,15 @@ class Operational(Protocol):
         """Tell whether anybody is told."""
         ...
 
-    async def publish(self, kind: str, key: bytes, now: int, data: dict[str, Any]) -> bool:
-        """Publish what happened to an endpoint; False when nobody is to be told."""
+    async def publish(
+        self,
+        kind: str,
+        key: bytes,
+        now: int,
+        data: dict[str, Any],
+        message: bytes | None = None,
+    ) -> bool:
+        """Publish what happened to an endpoint, or to a message there; False: nobody is told."""
         ...
 
 
@@ -668,6 +675,10 @@ class ApiKeys(Protocol):
 
     async def revoke(self, key: bytes, now: int) -> ApiKey | None:
         """Revoke a key unless it is already; None when there is no such key."""
+        ...
+
+    async def revoke_portals(self, app: bytes, now: int) -> list[bytes]:
+        """Revoke the portal keys of an application that still open, all or none; return which."""
         ...
 
 
@@ -746,8 +757,10 @@ class Jobs(Protocol):
         """Return a job of any application, and whose it is."""
         ...
 
-    async def page(self, states: Collection[JobState], window: Window) -> Page[tuple[bytes, Job]]:
-        """Return jobs of all applications in these states, each with whose it is."""
+    async def page(
+        self, app: bytes | None, states: Collection[JobState], window: Window
+    ) -> Page[tuple[bytes, Job]]:
+        """Return jobs in these states, of one application or of all, each with whose it is."""
         ...
 
     async def newest(self, app: bytes, limit: int, before: bytes | None) -> list[Job]:

@@ -167,30 +167,39 @@ async def test_five_days_without_success_disable_an_endpoint(on_each_database, t
             if (await webhooks.endpoint(endpoint.url)).disabled:
                 break
         await told.wait("is disabled")
-    assert [e.type for e in heard] == ["endpoint.failing", "endpoint.failing", "endpoint.disabled"]
+    assert [e.type for e in heard] == [
+        "message.attempt.failing",
+        "endpoint.failing",
+        "endpoint.failing",
+        "endpoint.disabled",
+    ]
     assert "no 2xx for 5 days" in heard[-1].reason
 
 
 async def test_operational_events_of_messages(on_each_database):
-    """A listener hears of messages that are given up, and of those that come through after all."""
+    """A listener hears of messages that fail, are given up, or come through after all."""
     heard = []
 
     async def listen(event):
         heard.append(event)
 
-    webhooks = on_each_database(retry_schedule=[0, 0.01], on_event=listen)
+    webhooks = on_each_database(retry_schedule=[0] + [0.01] * 4, on_event=listen)
     with Receiver() as receiver:
         webhooks.register(receiver.url, ["*"])
-        receiver.answer(500, times=2)
+        receiver.answer(500, times=5)
         lost = await webhooks.trigger("a.b", {})
         await lost.delivered(10)
         receiver.answer(500, times=1)
         found = await webhooks.trigger("a.b", {})
         await found.delivered(10)
-    assert [(e.type, e.message_id, e.attempts) for e in heard] == [
-        ("message.exhausted", lost.message_id, 2),
-        ("message.recovered", found.message_id, 2),
+        tried = [await webhooks.attempts(each.message_id) for each in (lost, lost, found)]
+    assert [(e.type, e.message_id, e.attempts, e.status) for e in heard] == [
+        ("message.attempt.failing", lost.message_id, 4, 500),
+        ("message.attempt.exhausted", lost.message_id, 5, 500),
+        ("message.attempt.recovered", found.message_id, 2, 200),
     ]
+    last = [each[number - 1] for each, number in zip(tried, (4, 5, 2), strict=True)]
+    assert [(e.attempt_id, e.attempted_at) for e in heard] == [(a.id, a.started_at) for a in last]
 
 
 async def test_a_failed_manual_attempt_leaves_the_schedule_alone(on_each_database, told):

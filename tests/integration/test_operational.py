@@ -1,9 +1,16 @@
 """Operational webhooks: what happens to endpoints is told to endpoints of the operator's."""
 
+import json
+from datetime import datetime
+from pathlib import Path
+
+import jsonschema
 import pytest
 
 from hookline.errors import InvalidInput, UnknownEventType
 from hookline.testing import Receiver
+
+THEIRS = json.loads((Path(__file__).parents[1] / "vectors" / "svix-api.json").read_text())
 
 
 def told_of(receiver):
@@ -33,7 +40,9 @@ async def test_changes_are_told(on_each_database, receiver):
     found = dict(told_of(receiver))
     assert found["endpoint.created"] == {**about, "changed": ["events", "uid", "url"]}
     assert found["endpoint.updated"] == {**about, "changed": ["description", "headers"]}
-    assert found["endpoint.disabled"] == {**about, "trigger": "manual"}
+    disabled = found["endpoint.disabled"]
+    assert datetime.fromisoformat(disabled.pop("failSince"))
+    assert disabled == {**about, "trigger": "manual"}
     assert found["endpoint.enabled"] == about
     assert found["endpoint.deleted"] == about
     assert all(r.verified for r in receiver.received)
@@ -58,6 +67,45 @@ async def test_failures_are_told_and_never_of_themselves(make_webhooks, receiver
         assert [e.disabled for e in await operational.endpoints()] == [False, True]
         assert len((await operational.messages()).items) == 2
         assert receipt.message_id not in repr(told_of(receiver))
+
+
+async def test_who_knows_the_events_of_svix_hears_them(on_each_database, receiver):
+    """All of its published ones: under its names, with all of its data, of the right attempt."""
+    webhooks = on_each_database(retry_schedule=[0, 0.01, 0.01, 0.01, 0.01])
+    operational = await webhooks.operational()
+    await operational.create_endpoint(receiver.url, [*THEIRS["webhooks"]], "your-secret-key")
+    await webhooks.applications.create("Acme", uid="acme")
+    acme = await webhooks.for_application("acme")
+    with Receiver() as customer:
+        await acme.create_endpoint(customer.url, uid="books")
+        await acme.update_endpoint("books", description="Books")
+        customer.answer(500, times=5)
+        lost = await acme.publish("a.b", b"{}", event_id="one")
+        await lost.delivered(10)
+        customer.answer(500, times=1)
+        found = await acme.trigger("a.b", {})
+        await found.delivered(10)
+        customer.answer(410)
+        await acme.trigger("a.b", {})
+        await receiver.arrived(6)
+        await acme.delete_endpoint("books")
+        await receiver.arrived(7)
+        heard = dict(told_of(receiver))
+        for kind, model in THEIRS["webhooks"].items():
+            schema = {"$ref": f"#/models/{model}", "models": THEIRS["models"]}
+            checker = jsonschema.Draft202012Validator(
+                schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+            )
+            checker.validate({"type": kind, "data": heard[kind]})
+        attempts = await acme.attempts(lost.message_id)
+    for kind, which in (("failing", 3), ("exhausted", 4)):
+        data = heard[f"message.attempt.{kind}"]
+        assert (data["msgId"], data["msgEventId"]) == (lost.message_id, "one")
+        assert data["lastAttempt"]["id"] == attempts[which].id
+        assert data["lastAttempt"]["responseStatusCode"] == 500
+    assert heard["message.attempt.recovered"]["msgId"] == found.message_id
+    assert "msgEventId" not in heard["message.attempt.recovered"]
+    assert heard["message.attempt.recovered"]["lastAttempt"]["responseStatusCode"] == 200
 
 
 async def test_nobody_is_told_of_what_they_do_not_want(on_each_database, receiver):
@@ -103,7 +151,8 @@ async def test_what_happens_last_is_told_by_the_next(make_webhooks, receiver, to
         broken.answer(500)
         webhooks = make_webhooks(retry_schedule=[0])
         operational = await webhooks.operational()
-        await operational.create_endpoint(receiver.url, ["message.exhausted"], "your-secret-key")
+        wanted = ["message.attempt.exhausted"]
+        await operational.create_endpoint(receiver.url, wanted, "your-secret-key")
         await webhooks.create_endpoint(broken.url)
         receipt = await webhooks.trigger("a.b", {})
         await told.wait("Giving up")
@@ -112,7 +161,7 @@ async def test_what_happens_last_is_told_by_the_next(make_webhooks, receiver, to
         await receiver.arrived(1)
         [(kind, data)] = told_of(receiver)
         assert (kind, data["msgId"], data["attempts"]) == (
-            "message.exhausted",
+            "message.attempt.exhausted",
             receipt.message_id,
             1,
         )

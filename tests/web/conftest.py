@@ -17,7 +17,8 @@ from hookline._web.api import repeats
 from hookline._web.api.app import ROUTERS, build
 from hookline._web.api.callers import Admin, Caller, Reader, Reading, Writing, facade
 from hookline._web.api.lists import EventTypes, Paged, listed
-from hookline._web.api.models import ApplicationIn, ApplicationOut, Listed, Time, Wire
+from hookline._web.api.models.applications import ApplicationIn, ApplicationOut
+from hookline._web.api.models.wire import Listed, Time, Wire
 from hookline._web.api.routes import Router, errors_of
 from hookline._web.engine import on_engine
 

@@ -262,6 +262,26 @@ async def test_canceled_tasks_have_failed(serve):
         assert [each["id"] for each in failed] == [task]
 
 
+async def test_tasks_of_an_application_go_both_ways(serve_each):
+    """The newest first, on by `iterator`, back by `prevIterator`; `done` in time."""
+    async with serve_each() as s:
+        path, since = "/api/v1/app/default", {"since": "2026-01-01T00:00:00Z"}
+        made = [(await s.api.post(f"{path}/replay", json=since)).json()["id"] for _ in range(4)]
+        pages, iterator = [], None
+        for _ in range(2):
+            params = {"limit": 2} | ({"iterator": iterator} if iterator else {})
+            pages.append((await s.api.get(f"{path}/background-task", params=params)).json())
+            iterator = pages[-1]["iterator"]
+        assert [[each["id"] for each in page["data"]] for page in pages] == [
+            made[:1:-1],
+            made[1::-1],
+        ]
+        assert [page["done"] for page in pages] == [False, True]
+        params = {"limit": 2, "iterator": pages[1]["prevIterator"]}
+        back = (await s.api.get(f"{path}/background-task", params=params)).json()
+        assert back["data"] == pages[0]["data"]
+
+
 async def test_webhooks_are_described(serve):
     """The event catalogue, as anybody may know it: what has feature flags is not in it."""
     async with serve() as s, s.client() as nobody:

@@ -66,6 +66,24 @@ async def test_another_application_is_not_there(serve):
             assert other.json()["detail"].replace("default", "nobody") == none.json()["detail"]
 
 
+async def test_a_customer_does_not_learn_which_applications_there_are(serve):
+    """What customers may not do at all is answered as elsewhere: 404 where it is not theirs."""
+    async with serve() as s:
+        await s.api.post("/api/v1/app", json={"name": "Acme", "uid": "acme"})
+        customer = await s.key("application:acme", "portal")
+        sent = {"eventType": "a.b", "payload": {}}
+        asked = (("msg", sent), ("msg/bulk-expunge", {}), ("msg/expunge-all-contents", None))
+        async with s.client(customer.token) as client:
+            for path, body in asked:
+                found = [
+                    await client.post(f"/api/v1/app/{app}/{path}", json=body)
+                    for app in ("acme", "default", "nobody")
+                ]
+                assert [each.status_code for each in found] == [403, 404, 404], path
+                said = found[1].json()["detail"].replace("default", "nobody")
+                assert said == found[2].json()["detail"]
+
+
 async def test_keys_are_remembered_for_a_moment(serve, monkeypatch):
     """Many requests are one look; a key revoked elsewhere opens for a second at most."""
     async with serve() as s:

@@ -111,6 +111,36 @@ async def test_nothing_there(serve, path):
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/nothing/here/", "/docs/nothing.js", "/apiary"])
+async def test_who_browses_gets_a_page(serve, path):
+    """Outside of the API, the dashboard's; whoever asks for anything else gets JSON as ever."""
+    async with serve() as s, s.client() as nobody:
+        page = await nobody.get(path, headers={"Accept": BROWSER})
+        assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "There is no such page." in page.text
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        head = await nobody.head(path, headers={"Accept": BROWSER})
+        assert (head.status_code, head.headers["content-type"]) == (
+            404,
+            page.headers["content-type"],
+        )
+        for method, accepted in (("GET", "*/*"), ("GET", "application/json"), ("POST", BROWSER)):
+            plain = await nobody.request(method, path, headers={"Accept": accepted})
+            if plain.status_code != 405:
+                assert (plain.status_code, plain.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/v1/nothing", "/api/v2"])
+async def test_the_api_answers_in_json_whoever_asks(serve, path):
+    """A browser too."""
+    async with serve() as s, s.client() as nobody:
+        answer = await nobody.get(path, headers={"Accept": BROWSER})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 async def test_another_method(serve):
     """405 names every method of the path, over all of its routes."""
     async with serve() as s:

@@ -8,7 +8,7 @@ from enum import Enum
 from hookline._app.scope import Scope
 from hookline._domain import check, ids
 from hookline._domain.delivery import Attempt, DeliveryStatus
-from hookline._domain.endpoint import Endpoint, matches
+from hookline._domain.endpoint import Endpoint, in_channels, matches
 from hookline._domain.history import Attempted, AttemptOf, Filter, Followed, Head, Message
 from hookline._domain.page import NEWEST, Page, Window
 from hookline._domain.usage import Usage, span
@@ -198,8 +198,7 @@ FOLLOWED = 20
 
 
 def _is_for(head: Head, events: Iterable[str], channels: Collection[str]) -> bool:
-    of_channel = not channels or not set(channels).isdisjoint(head.channels)
-    return of_channel and matches(events, head.event_type)
+    return in_channels(channels, head.channels) and matches(events, head.event_type)
 
 
 def _attempt_key(attempt_id: str) -> bytes:

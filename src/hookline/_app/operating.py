@@ -72,8 +72,8 @@ class Operating(Scope):
         """Return the endpoints that are told of what happens here, as of an application.
 
         Their event types are `endpoint.created`, `updated`, `deleted`, `enabled`, `disabled`,
-        `failing`, `verified` and `unverified`, `message.exhausted` and `message.recovered`. They
-        hear of all applications, and never of themselves.
+        `failing`, `verified` and `unverified`, `message.attempt.exhausted`, `failing` and
+        `recovered`. They hear of all applications, and never of themselves.
         """
         now = self._runtime.clock.now()
         key = await self._ask(lambda e, _: e.store.operational.application(now))

@@ -1,10 +1,11 @@
 """Operational events of the system, made into webhooks after what they tell of was committed."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hookline._domain import ids
-from hookline._domain.operational import AUTOMATIC
+from hookline._domain.operational import AUTOMATIC, DISABLED
+from hookline._domain.times import rfc3339
 from hookline._observe.events import OperationalEvent
 
 if TYPE_CHECKING:
@@ -32,12 +33,19 @@ class Teller:
         if not await operational.wanted():
             self._nobody_until = time.monotonic() + FRESH
             return
-        data = {
-            "msgId": event.message_id,
-            "attempts": event.attempts,
+        data: dict[str, Any] = {
             "reason": event.reason,
-            "trigger": AUTOMATIC if event.type == "endpoint.disabled" else None,
+            "trigger": AUTOMATIC if event.type == DISABLED else None,
         }
-        published = await operational.publish(event.type, key, engine.clock.now(), data)
+        message = None
+        if event.message_id is not None and event.attempted_at is not None:
+            message = ids.decode(ids.MESSAGE, event.message_id)
+            data["attempts"] = event.attempts
+            data["lastAttempt"] = {
+                "id": event.attempt_id,
+                "responseStatusCode": event.status or 0,
+                "timestamp": rfc3339(event.attempted_at),
+            }
+        published = await operational.publish(event.type, key, engine.clock.now(), data, message)
         if published and self.runtime is not None and self.runtime.engine is engine:
             engine.ring()

@@ -11,6 +11,7 @@ from hookline._domain import check, ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Endpoint
 from hookline._domain.options import MAX_RATE, MIN_RATE
+from hookline._domain.page import Page, Window
 from hookline._domain.replay import EVERYTHING, FAILED, PURGE, Job, Selection
 from hookline.errors import EndpointDisabled, InvalidInput, JobNotFound
 
@@ -129,6 +130,12 @@ class Replays(Scope):
         older_than = None if before is None else _job_key(before)
         found = await self._ask(lambda e, app: e.store.jobs.newest(app, limit, older_than))
         return [self._waitable(job) for job in found]
+
+    async def job_page(self, window: Window | None = None) -> Page[Job]:
+        """Return a part of the replays, in the order they were made unless told."""
+        part = window or Window()
+        found = await self._ask(lambda e, app: e.store.jobs.page(app, (), part))
+        return Page([job for _, job in found.items], found.more, found.last)
 
     async def cancel_job(self, job_id: str) -> Job:
         """Stop a replay, unless it has ended; what it made due until now is delivered."""

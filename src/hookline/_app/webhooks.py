@@ -114,7 +114,7 @@ class Webhooks(Operating, ApplicationWebhooks):
     ) -> Page[Job]:
         """Return the replays of all applications, in these states; the oldest first unless told."""
         part = window or Window()
-        found = await self._ask(lambda e, _: e.store.jobs.page(states, part))
+        found = await self._ask(lambda e, _: e.store.jobs.page(None, states, part))
         return Page([job for _, job in found.items], found.more, found.last)
 
     async def any_job(self, job_id: str) -> tuple[Job, ApplicationWebhooks]:
@@ -278,6 +278,14 @@ class Webhooks(Operating, ApplicationWebhooks):
     async def revoke_api_key(self, key_id: str) -> ApiKey:
         """Revoke a key, at once and for ever. Safe to call twice; raises ApiKeyNotFound."""
         return await self._ask(lambda e, _: _keys(e).revoke(key_id))
+
+    async def revoke_portal_keys(self, application: str) -> list[str]:
+        """Revoke the keys of an application's portal, all at once; return their ids.
+
+        Those that were revoked before or have expired are left out. Raises ApplicationNotFound.
+        """
+        app = await self.for_application(application)
+        return await app._ask(lambda e, key: _keys(e).revoke_portals(key))  # noqa: SLF001 - its own
 
     async def authenticate(self, token: str) -> ApiKey:
         """Return the key that a token belongs to, or raise InvalidApiKey.

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -115,9 +115,21 @@ class Endpoint:
         """
         return None if self.secret is None else hmac_secret(self.secret)
 
-    def wants(self, event_type: str) -> bool:
-        """Return whether one of its subscriptions matches the event type."""
-        return matches(self.events, event_type)
+    def wants(self, event_type: str, channels: Collection[str] | None = None) -> bool:
+        """Return whether one of its subscriptions matches the event type.
+
+        And, where they are given, whether what is sent to these `channels` is for it.
+        """
+        heard = channels is None or in_channels(self.channels, channels)
+        return heard and matches(self.events, event_type)
+
+
+def in_channels(own: Collection[str], channels: Collection[str]) -> bool:
+    """Return whether who names these channels of its own hears of what is sent to `channels`.
+
+    Without channels of its own it hears of everything, with some only of what was sent to one.
+    """
+    return not own or not set(own).isdisjoint(channels)
 
 
 def matches(subscriptions: Iterable[str], event_type: str) -> bool:

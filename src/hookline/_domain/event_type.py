@@ -37,6 +37,20 @@ class EventType:
     group_name: str | None = None
     feature_flags: tuple[str, ...] = ()
 
+    @property
+    def schema(self) -> Any:
+        """The schema of its newest version, None when it has none."""
+        return newest(self.schemas or {})
+
+
+def newest(schemas: Mapping[str, Any]) -> Any:
+    """Return the schema of the highest version, None of none: numbers come after other names."""
+    return schemas[max(schemas, key=_version)] if schemas else None
+
+
+def _version(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdecimal() and name.isascii() else (0, name)
+
 
 def checked(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an event type that are given; raise InvalidInput for a bad one."""

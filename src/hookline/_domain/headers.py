@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from hookline.errors import InvalidHeader
 
+_SECRET = re.compile(r"auth|token|secret|key|password|cookie|session", re.IGNORECASE)
+
 MAX_VALUE = 4096
 MAX_TOTAL = 4096
 """Bytes of one value, and of all names and values of an endpoint together."""
@@ -63,6 +65,11 @@ def check(headers: Mapping[str, str], signed: Mapping[str, str] | None = None) -
     if total > MAX_TOTAL:
         raise InvalidHeader(f"headers: {total} bytes in all, at most {MAX_TOTAL} are accepted")
     return dict(headers)
+
+
+def looks_secret(name: str) -> bool:
+    """Return whether a header's value looks like one not to be shown, by its name."""
+    return bool(_SECRET.search(name))
 
 
 def _check_name(name: str) -> None:

@@ -6,13 +6,14 @@ OPERATIONAL = "operational"
 """The uid of the application whose endpoints are told. It is not listed, and nobody's."""
 NAME = "Operational webhooks"
 
+DISABLED = "endpoint.disabled"
 CHANGED = frozenset(
     {
         "endpoint.created",
         "endpoint.updated",
         "endpoint.deleted",
         "endpoint.enabled",
-        "endpoint.disabled",
+        DISABLED,
     }
 )
 """Told of changes that a person makes, in their transaction."""
@@ -21,9 +22,13 @@ EVENTS = (
     "endpoint.failing",
     "endpoint.verified",
     "endpoint.unverified",
-    "message.exhausted",
-    "message.recovered",
+    "message.attempt.exhausted",
+    "message.attempt.failing",
+    "message.attempt.recovered",
 )
+"""Where Svix has the event too, it has this name and these data."""
+FAILING_AT = 4
+"""The failed attempt of a message at which it is told of as failing."""
 MANUAL, AUTOMATIC = "manual", "automatic"
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from hookline._domain.delivery import DeliveryState
+from hookline._domain.times import rfc3339
 from hookline.errors import InvalidInput
 
 LIVE_STATES = frozenset({DeliveryState.HELD, DeliveryState.PENDING})
@@ -104,13 +105,9 @@ class Selection:
         if self.message is not None:
             which = f" of {self.message}"
         else:
-            until = f" until {_utc(self.until)}" if self.until else ""
-            which = f" since {_utc(self.since)}{until}" if self.since else ""
+            until = f" until {rfc3339(self.until)}" if self.until else ""
+            which = f" since {rfc3339(self.since)}{until}" if self.since else ""
         return f"{kinds}{types}{which}, at {self.endpoint or 'every enabled endpoint'}"
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 REPLAY, PURGE = "replay", "purge"

@@ -57,6 +57,11 @@ class ApiKeys:
             raise ApiKeyNotFound(f"no API key {key_id!r}; see Webhooks.api_keys()")
         return found
 
+    async def revoke_portals(self, app: bytes) -> list[str]:
+        """Revoke the portal keys of an application that still open; return their ids."""
+        found = await self._store.api_keys.revoke_portals(app, self._clock.now())
+        return [ids.encode(ids.API_KEY, key) for key in found]
+
     async def authenticate(self, token: str) -> ApiKey:
         """Return the key a token belongs to; raise InvalidApiKey."""
         key = api_key.key_of(token)

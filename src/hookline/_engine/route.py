@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from hookline._domain.endpoint import Target, matches
+from hookline._domain.endpoint import Target, in_channels, matches
 
 MOST_REMEMBERED = 10_000
 """Kinds of message remembered per table: a bound for applications that invent them as they go."""
@@ -18,13 +18,8 @@ class Subscriber(NamedTuple):
     target: Target
 
     def wants(self, event_type: str, channels: Collection[str]) -> bool:
-        """Return whether it wants a message of this type, sent to these channels.
-
-        One that names channels gets only what was sent to one of them.
-        """
-        if self.channels and not set(self.channels).intersection(channels):
-            return False
-        return matches(self.events, event_type)
+        """Return whether it wants a message of this type, sent to these channels."""
+        return in_channels(self.channels, channels) and matches(self.events, event_type)
 
 
 class RoutingTable:

@@ -4,11 +4,13 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.endpoint import Target
+from hookline._domain.operational import FAILING_AT
 from hookline._engine.observers import Silent
 from hookline._ports import Settlement
 
@@ -20,8 +22,10 @@ class OperationalEvent(NamedTuple):
 
     `type` is `endpoint.failing` (no 2xx for 24 and for 72 hours), `endpoint.disabled`,
     `endpoint.verified` (a pending one is active), `endpoint.unverified` (its last handshake failed,
-    it stays pending), `message.exhausted` (its last attempt failed) or `message.recovered` (it
-    succeeded after failing). `message_id` and `attempts` are set for messages.
+    it stays pending), `message.attempt.failing` (its fourth attempt failed, more are to come),
+    `message.attempt.exhausted` (its last attempt failed) or `message.attempt.recovered` (it
+    succeeded after failing). What follows `reason` is set for messages: how many `attempts` there
+    were, and of the last one its id, when it began and the HTTP `status`, None without an answer.
     """
 
     type: str
@@ -30,6 +34,9 @@ class OperationalEvent(NamedTuple):
     reason: str = ""
     message_id: str | None = None
     attempts: int = 0
+    attempt_id: str | None = None
+    attempted_at: datetime | None = None
+    status: int | None = None
 
 
 DRAIN_SECONDS = 5.0
@@ -50,16 +57,27 @@ class EventObserver(Silent):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def attempted(self, settlement: Settlement) -> None:
-        """Tell of messages that were given up, and of those that came through after all."""
+        """Tell of messages that fail or were given up, and that came through after all."""
         state, delivery = settlement.decision.state, settlement.delivery
+        attempts, reason = delivery.attempts + 1, settlement.decision.reason
         if state is DeliveryState.EXHAUSTED:
-            kind, reason = "message.exhausted", settlement.decision.reason
+            kind = "message.attempt.exhausted"
         elif state is DeliveryState.SUCCEEDED and delivery.attempts:
-            kind, reason = "message.recovered", ""
+            kind, reason = "message.attempt.recovered", ""
+        elif state is DeliveryState.PENDING and attempts == FAILING_AT:
+            kind = "message.attempt.failing"
         else:
             return
-        message_id = ids.encode(ids.MESSAGE, delivery.message)
-        self._tell(kind, delivery.target, reason, message_id, delivery.attempts + 1)
+        self._tell(
+            kind,
+            delivery.target,
+            reason,
+            message_id=ids.encode(ids.MESSAGE, delivery.message),
+            attempts=attempts,
+            attempt_id=ids.encode(ids.ATTEMPT, settlement.key),
+            attempted_at=datetime.fromtimestamp(settlement.started_at / 1000, UTC),
+            status=settlement.outcome.status,
+        )
 
     def failing(self, target: Target, milliseconds: int) -> None:
         """Tell that an endpoint fails."""
@@ -85,16 +103,9 @@ class EventObserver(Silent):
             for task in late:
                 task.cancel()
 
-    def _tell(
-        self,
-        kind: str,
-        target: Target,
-        reason: str,
-        message_id: str | None = None,
-        attempts: int = 0,
-    ) -> None:
+    def _tell(self, kind: str, target: Target, reason: str, **of_message: Any) -> None:
         endpoint_id = ids.encode(ids.ENDPOINT, target.key)
-        event = OperationalEvent(kind, target.url, endpoint_id, reason, message_id, attempts)
+        event = OperationalEvent(kind, target.url, endpoint_id, reason, **of_message)
         try:
             answer = self._listener(event)
         except Exception:

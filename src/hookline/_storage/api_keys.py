@@ -85,6 +85,25 @@ class SqlApiKeys(Part):
             row = (await connection.execute(_select(key))).first()
             return None if row is None else _api_key(row)
 
+    async def revoke_portals(self, app: bytes, now: int) -> list[bytes]:
+        """Revoke the portal keys of an application that still open; return which."""
+        scopes = sa.cast(api_key.c.scopes, sa.Text)
+        owner = f'"{APPLICATION}{ids.encode(ids.APPLICATION, app)}"'
+        opening = (
+            scopes.contains(f'"{PORTAL}"'),
+            scopes.contains(owner, autoescape=True),
+            api_key.c.revoked_at.is_(None),
+            sa.or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > now),
+        )
+        async with self._writing() as connection:
+            revoked = await connection.scalars(
+                api_key.update().where(*opening).values(revoked_at=now).returning(api_key.c.id)
+            )
+            found = list(revoked)
+            for key in found:
+                await note(connection, "api_key.revoked", ids.encode(ids.API_KEY, key), now)
+        return found
+
 
 def _select(key: bytes) -> sa.Select[Any]:
     return sa.select(api_key).where(api_key.c.id == key)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hookline._domain import ids
 from hookline._domain.audit import Actor, AuditEntry, AuditFilter, acting
-from hookline._domain.operational import CHANGED, MANUAL
+from hookline._domain.operational import CHANGED, DISABLED, MANUAL
 from hookline._domain.page import Page, Window
 from hookline._engine.keys import new_key
 from hookline._storage import operational, paging
@@ -60,7 +60,7 @@ async def note_endpoint(
         fields = sorted(fields)
         await note(connection, action, name, now, app=app, fields=fields, actor=actor)
         if action in CHANGED:
-            trigger = MANUAL if action == "endpoint.disabled" else None
+            trigger = MANUAL if action == DISABLED else None
             told = {"changed": fields, "trigger": trigger}
             await operational.publish(connection, action, key, now, told)
 

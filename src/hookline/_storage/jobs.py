@@ -146,9 +146,13 @@ class SqlJobs(Part):
             row = (await connection.execute(sa.select(job).where(job.c.id == key))).first()
             return None if row is None else (row.app_id, _job(row))
 
-    async def page(self, states: Collection[JobState], window: Window) -> Page[tuple[bytes, Job]]:
-        """Return jobs of all applications in these states (any by default), each with whose."""
+    async def page(
+        self, app: bytes | None, states: Collection[JobState], window: Window
+    ) -> Page[tuple[bytes, Job]]:
+        """Return jobs in these states (any by default), of one application or all, with whose."""
         query = sa.select(job)
+        if app is not None:
+            query = query.where(job.c.app_id == app)
         if states:
             query = query.where(job.c.state.in_([state.value for state in states]))
         async with self._reading() as connection:

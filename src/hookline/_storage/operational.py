@@ -7,18 +7,24 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hookline._domain import ids
-from hookline._domain.operational import NAME, OPERATIONAL, payload
+from hookline._domain.operational import DISABLED, NAME, OPERATIONAL, payload
+from hookline._domain.times import rfc3339
 from hookline._engine.keys import new_key
 from hookline._ports import NewMessage
 from hookline._storage.part import Part
-from hookline._storage.rows import message_row
-from hookline._storage.schema import application, endpoint, message, outbox
+from hookline._storage.rows import message_row, time
+from hookline._storage.schema import application, circuit, endpoint, message, outbox
 
 _OWN = sa.select(application.c.id).where(application.c.uid == OPERATIONAL)
 
 
 async def publish(
-    connection: AsyncConnection, kind: str, key: bytes, now: int, data: dict[str, Any]
+    connection: AsyncConnection,
+    kind: str,
+    key: bytes,
+    now: int,
+    data: dict[str, Any],
+    about_message: bytes | None = None,
 ) -> bool:
     """Publish what happened to an endpoint, unless nobody is told; never about those who are."""
     own: bytes | None = await connection.scalar(_OWN)
@@ -26,8 +32,14 @@ async def publish(
         return False
     found = (
         await connection.execute(
-            sa.select(endpoint.c.app_id, endpoint.c.uid, application.c.uid.label("app_uid"))
+            sa.select(
+                endpoint.c.app_id,
+                endpoint.c.uid,
+                application.c.uid.label("app_uid"),
+                circuit.c.failing_since,
+            )
             .join(application)
+            .outerjoin(circuit, circuit.c.endpoint_id == endpoint.c.id)
             .where(endpoint.c.id == key)
         )
     ).first()
@@ -42,6 +54,13 @@ async def publish(
         "endpointId": ids.encode(ids.ENDPOINT, key),
         "endpointUid": found.uid,
     }
+    if about_message is not None:
+        query = sa.select(message.c.event_id).where(message.c.id == about_message)
+        about["msgId"] = ids.encode(ids.MESSAGE, about_message)
+        about["msgEventId"] = await connection.scalar(query)
+    if kind == DISABLED:  # a person may do that to one that does not fail
+        since = found.failing_since or now
+        about["failSince"] = rfc3339(time(since))
     body = orjson.dumps(payload(kind, {**about, **data}))
     new = NewMessage(new_key(now), own, kind, body, now, now)
     await connection.execute(message.insert(), message_row(new))
@@ -78,7 +97,14 @@ class SqlOperational(Part):
         async with self._reading() as connection:
             return await connection.scalar(query.limit(1)) is not None
 
-    async def publish(self, kind: str, key: bytes, now: int, data: dict[str, Any]) -> bool:
-        """Publish what happened to an endpoint; False when nobody is to be told."""
+    async def publish(
+        self,
+        kind: str,
+        key: bytes,
+        now: int,
+        data: dict[str, Any],
+        message: bytes | None = None,
+    ) -> bool:
+        """Publish what happened to an endpoint, or to a message there; False: nobody is told."""
         async with self._writing() as connection:
-            return await publish(connection, kind, key, now, data)
+            return await publish(connection, kind, key, now, data, message)

@@ -62,3 +62,28 @@ async def test_who_may(serve):
         assert await s.status(["application:default"], "GET", "/api-key") == 403
         assert await s.status(["read"], "GET", "/api-key") == 200
         assert await s.status(["application:default"], "GET", "/whoami") == 200
+
+
+async def test_all_of_a_portal_end_together(serve):
+    """Those of one application's portal; not its other keys, nor those of another's portal."""
+    async with serve() as s:
+        await s.api.post("/app", json={"name": "Acme", "uid": "acme"})
+        links = {}
+        for name in ("default", "acme", "acme"):
+            link = (await s.api.post(f"/auth/app-portal-access/{name}", json={})).json()
+            links.setdefault(name, []).append(link["token"])
+        own = await s.webhooks.create_api_key("shop", ["application:acme"])
+
+        async def opens(token, app):
+            async with s.client(token) as client:
+                return (await client.get(f"/app/{app}")).status_code
+
+        assert await opens(links["acme"][0], "acme") == 200
+        for _ in range(2):
+            assert (await s.api.post("/auth/app/acme/expire-all")).status_code == 204
+        assert [await opens(token, "acme") for token in links["acme"]] == [401, 401]
+        assert await opens(links["default"][0], "default") == await opens(own.token, "acme") == 200
+        noted = (await s.api.get("/audit", params={"action": "api_key.revoked"})).json()["data"]
+        assert len(noted) == 2
+        assert {line["actor"]["name"] for line in noted} == {"operator"}
+        assert (await s.api.post("/auth/app/nobody/expire-all")).status_code == 404

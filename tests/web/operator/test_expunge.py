@@ -15,6 +15,11 @@ async def test_all_contents_are_erased_in_the_background(serve):
         assert (await job.finished(10)).done == 1
         task = (await s.api.get(f"/background-task/{name}")).json()
         assert (task["status"], task["data"]["messagesPurged"]) == ("finished", 1)
+        kinds = {}
+        for kind in ("application.purge_content", "endpoint.bulk-replay"):
+            listed = await s.api.get("/background-task", params={"task": kind})
+            kinds[kind] = [each["id"] for each in listed.json()["data"]]
+        assert kinds == {"application.purge_content": [name], "endpoint.bulk-replay": []}
         found = await s.api.get(f"/app/default/msg/{made['id']}")
         assert found.status_code == 200
         assert "s3cr3t" not in found.text

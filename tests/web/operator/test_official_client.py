@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 from svix.api import (
+    EndpointIn,
+    MessageIn,
     OperationalWebhookEndpointHeadersIn,
     OperationalWebhookEndpointIn,
     OperationalWebhookEndpointListOptions,
@@ -16,8 +18,12 @@ from svix.api import (
     SvixOptions,
 )
 from svix.exceptions import HttpError
+from svix.webhooks import Webhook
 
 from hookline._web.http import Protocol
+from hookline.testing import Receiver
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @asynccontextmanager
@@ -70,6 +76,28 @@ async def test_operational_endpoints(serve):
         with pytest.raises(HttpError) as refused:
             await endpoints.get("ops")
         assert refused.value.status_code == 404
+
+
+async def test_operational_webhooks(serve, receiver):
+    """Asked for by the client's name for it, a message that was given up is told of."""
+    async with serve(deliver=True, retry_schedule=[0]) as s, official(s) as svix:
+        await svix.operational_webhook.endpoint.create(
+            OperationalWebhookEndpointIn(
+                url=receiver.url, event_types=["message.attempt.exhausted"], secret=SECRET
+            )
+        )
+        with Receiver() as customer:
+            customer.answer(500)
+            await svix.endpoint.create("default", EndpointIn(url=customer.url))
+            message = await svix.message.create(
+                "default", MessageIn(event_type="a.b", payload={}, event_id="one")
+            )
+            await asyncio.to_thread(receiver.wait_for, 1)
+        [request] = receiver.received
+        Webhook(SECRET).verify(request.body, request.headers)
+        told = request.json()
+        assert told["type"] == "message.attempt.exhausted"
+        assert (told["data"]["msgId"], told["data"]["msgEventId"]) == (message.id, "one")
 
 
 async def test_contents_are_expunged(serve):

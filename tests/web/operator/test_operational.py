@@ -20,8 +20,9 @@ async def test_an_endpoint_lives_its_life(serve):
         assert (found["eventTypes"], found["throttleRate"]) == (["endpoint.disabled"], 5)
         assert [e["id"] for e in (await s.api.get(ROOT)).json()["data"]] == [found["id"]]
         assert (await s.api.get(f"{ROOT}/ops")).json() == found
-        put = await s.api.put(f"{ROOT}/ops", json={"url": body["url"], "uid": "ops"})
+        put = await s.api.put(f"{ROOT}/ops", json={"url": body["url"]})
         assert (put.status_code, put.json().get("eventTypes")) == (200, None)
+        assert put.json()["uid"] == "ops"
         headers = {"headers": {"X-Token": "s3cr3t", "X-A": "1"}}
         assert (await s.api.put(f"{ROOT}/ops/headers", json=headers)).status_code == 204
         assert (await s.api.get(f"{ROOT}/ops/headers")).json() == {

@@ -9,10 +9,13 @@ façade raises: errors.py knows the answer. `app.py` puts the routers together.
     @router.get(
         "/app/{app_id}",
         operation_id="v1.application.get",
-        responses=answers(200, ApplicationOut, EXAMPLE) | errors_of(404),
+        response_model=ApplicationOut,
+        responses=errors_of(404),
     )
-    async def get_application(application: Reading) -> Answer:
-        return Answer(shown(await application.application()))
+    async def get_application(request: Request, app: Reading) -> Answer:
+        return Answer(shown(await facade(request).applications.get(app.id)))
+
+Its models are in models/, or beside the router; examples.py has an example of each.
 
 A POST that makes something hands `repeats.resource(request)` on as its id; one that publishes a
 message is marked `@repeats.by_itself` and hands on `await repeats.message_key(request)`.

@@ -1,21 +1,43 @@
 """Access for customers: short-lived keys of one application, and the links that carry them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 from fastapi import Request, Response
+from pydantic import Field
 
 from hookline._domain.api_key import APPLICATION, PORTAL, READ
 from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer
-from hookline._web.api.applications import fields
-from hookline._web.api.callers import Admin, Caller, facade, tenants
-from hookline._web.api.models import AppPortalAccessIn, AppPortalAccessOut
+from hookline._web.api.applications import found_or_made
+from hookline._web.api.callers import Admin, Caller, facade
+from hookline._web.api.models.applications import ApplicationIn
+from hookline._web.api.models.wire import Name, Wire
 from hookline._web.api.routes import Router, errors_of
-from hookline.errors import ApplicationNotFound
 
 router = Router("Access")
 WEEK = 7 * 24 * 3600
 READ_ONLY = "ViewBase"
+
+
+class AppPortalAccessIn(Wire):
+    """For how long, and for what, a customer gets in."""
+
+    application: ApplicationIn | None = None
+    expiry: Annotated[
+        int | None, Field(ge=60, le=604_800, description="Seconds until it ends, 7 days at most.")
+    ] = None
+    read_only: bool | None = None
+    feature_flags: list[Name] = Field(default_factory=list)
+    capabilities: list[str] | None = None
+    session_id: str | None = None
+
+
+class AppPortalAccessOut(Wire):
+    """Where a customer goes, and what opens the door."""
+
+    url: str
+    token: str
 
 
 @router.post(
@@ -34,15 +56,7 @@ async def portal_access(
     """
     wanted = body or AppPortalAccessIn()
     webhooks = facade(request)
-    try:
-        app = await tenants(request).find(app_id)
-    except ApplicationNotFound:
-        if wanted.application is None:
-            raise
-        extras = fields(wanted.application)
-        extras["uid"] = extras["uid"] or app_id
-        made, _new = await webhooks.applications.ensure(wanted.application.name, **extras)
-        app = await tenants(request).find(made.id)
+    app = await found_or_made(request, app_id, wanted.application)
     only_looks = wanted.read_only or wanted.capabilities == [READ_ONLY]
     scopes = [f"{APPLICATION}{app.id}", PORTAL, *([READ] if only_looks else [])]
     ends = datetime.now(UTC) + timedelta(seconds=wanted.expiry or WEEK)
@@ -60,12 +74,8 @@ async def portal_access(
 )
 async def expire_all(request: Request, _: Admin, app_id: str) -> Response:
     """Revoke all customers' keys of an application."""
-    webhooks = facade(request)
-    app = await tenants(request).find(app_id)
-    for key in await webhooks.api_keys():
-        if key.portal and f"{APPLICATION}{app.id}" in key.scopes and key.revoked_at is None:
-            await webhooks.revoke_api_key(key.id)
-            _forget(request, key.id)
+    for key_id in await facade(request).revoke_portal_keys(app_id):
+        _forget(request, key_id)
     return Response(status_code=204)
 
 

@@ -1,6 +1,6 @@
 """API keys: who may do what over this API."""
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Path, Query, Request, Response
 
@@ -9,25 +9,40 @@ from hookline._domain import ids
 from hookline._web.answers import NO_STORE, Answer
 from hookline._web.api.callers import Admin, Caller, Reader, facade
 from hookline._web.api.lists import Paged, listed
-from hookline._web.api.models import ApiKeyIn, ApiKeyMadeOut, ApiKeyOut, Listed
-from hookline._web.api.routes import Router, answers, errors_of
+from hookline._web.api.models.wire import Listed, Time, Title, Wire
+from hookline._web.api.routes import Router, errors_of
 
 if TYPE_CHECKING:
     from hookline._web.keys import Keys
 
 router = Router("API keys")
 paged = Paged(ids.API_KEY)
-KEY: dict[str, Any] = {
-    "id": "key_0ERg67C6N3KNtcDb63Kjj21gtWm",
-    "name": "billing, nightly",
-    "scopes": ["application:app_0ERg67C6N3KNtcDb63Kjj21gtWm", "read"],
-    "createdAt": "2027-01-15T08:00:00.000Z",
-    "expiresAt": None,
-    "lastUsedAt": None,
-    "revokedAt": None,
-}
-KEYS = {"data": [KEY], "iterator": KEY["id"], "prevIterator": f"-{KEY['id']}", "done": True}
-MADE = {**KEY, "token": "hk_…"}
+
+
+class ApiKeyIn(Wire):
+    """A new key: `admin`, `read`, or `application:<id or uid>` once or several times."""
+
+    name: Title
+    scopes: list[str]
+    expires_at: Time | None = None
+
+
+class ApiKeyOut(Wire):
+    """A key, without its token."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: Time
+    expires_at: Time | None = None
+    last_used_at: Time | None = None
+    revoked_at: Time | None = None
+
+
+class ApiKeyMadeOut(ApiKeyOut):
+    """A key that was just made, with its token, this once."""
+
+    token: str
 
 
 def shown(key: ApiKey) -> ApiKeyOut:
@@ -47,7 +62,7 @@ def shown(key: ApiKey) -> ApiKeyOut:
     "/api-key",
     operation_id="v1.api-key.list",
     response_model=Listed[ApiKeyOut],
-    responses=answers(200, Listed[ApiKeyOut], KEYS) | errors_of(400),
+    responses=errors_of(400),
 )
 async def list_keys(
     request: Request,
@@ -65,7 +80,7 @@ async def list_keys(
     operation_id="v1.api-key.create",
     status_code=201,
     response_model=ApiKeyMadeOut,
-    responses=answers(201, ApiKeyMadeOut, MADE, "Made") | errors_of(400, 413),
+    responses=errors_of(400, 413),
 )
 async def create_key(request: Request, _: Admin, body: ApiKeyIn) -> Answer:
     """Make a key. Its `token` is in this answer and nowhere else: only a hash is kept."""
@@ -94,7 +109,7 @@ async def revoke_key(
     "/whoami",
     operation_id="v1.whoami",
     response_model=ApiKeyOut,
-    responses=answers(200, ApiKeyOut, KEY) | errors_of(),
+    responses=errors_of(),
 )
 async def whoami(key: Caller) -> Answer:
     """Say which key this is asked with, and what it may do."""

@@ -101,7 +101,9 @@ def build(webhooks: Webhooks, routers: Iterable[Router] = ROUTERS) -> FastAPI:
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     if webhooks.settings.metrics != "off":
         app.add_route("/metrics", health.metrics, include_in_schema=False)
-    dashboard = Dashboard(webhooks, app.state.tenants, lambda: app.state.lookout.stopping)
+    dashboard = app.state.dashboard = Dashboard(
+        webhooks, app.state.tenants, lambda: app.state.lookout.stopping
+    )
     app.state.portal = Portal(webhooks, app.state.tenants, lambda: app.state.lookout.stopping)
     app.router.routes += [
         Table(routes),
@@ -153,8 +155,18 @@ async def _invalid(request: Request, error: Any) -> Response:  # noqa: ARG001
 
 
 async def _http(request: Request, error: Any) -> Response:
-    """Answer what Starlette raises: no such route, another method."""
+    """Answer what Starlette raises: no such route, another method. Whoever browses gets a page."""
     detail = str(error.detail)
     if error.status_code == 404:  # noqa: PLR2004
+        if _browses(request):
+            page: Response = await request.app.state.dashboard.sorry(request, error)
+            return page
         detail = f"there is nothing at {request.url.path[:200]}; see /docs"
     return refusal(Refused(error.status_code, detail, headers=error.headers))
+
+
+def _browses(request: Request) -> bool:
+    """Tell whether this is a browser that looks for a page, not a client of the API."""
+    path: str = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    looks = request.method in ("GET", "HEAD") and path.split("/")[1:2] != ["api"]
+    return looks and "text/html" in request.headers.get("accept", "")

@@ -5,18 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request, Response
 
-from hookline import Application, Window
+from hookline import Application, ApplicationWebhooks, Window
 from hookline._domain import ids
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Admin, Reader, Reading, facade, tenants
 from hookline._web.api.lists import Paged, listed
-from hookline._web.api.models import (
-    ApplicationIn,
-    ApplicationOut,
-    ApplicationPatch,
-    Listed,
-    given,
-)
+from hookline._web.api.models.applications import ApplicationIn, ApplicationOut, ApplicationPatch
+from hookline._web.api.models.wire import Listed, given
 from hookline._web.api.repeats import resource
 from hookline._web.api.routes import Router, errors_of
 from hookline.errors import ApplicationNotFound
@@ -53,6 +48,21 @@ def fields(body: ApplicationIn) -> dict[str, Any]:
 def renamed(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return changes by the façade's names."""
     return {_RENAMED.get(name, name): value for name, value in changes.items()}
+
+
+async def found_or_made(
+    request: Request, name: str, new: ApplicationIn | None
+) -> ApplicationWebhooks:
+    """Return an application; one that is not there is made, if `new` says what it is to be."""
+    try:
+        return await tenants(request).find(name)
+    except ApplicationNotFound:
+        if new is None:
+            raise
+    extras = fields(new)
+    extras["uid"] = extras["uid"] or name
+    made, _ = await facade(request).applications.ensure(new.name, **extras)
+    return await tenants(request).find(made.id)
 
 
 @router.get(

@@ -1,5 +1,6 @@
 """Attempts: what was tried, what came of it, and where messages stand."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Response
@@ -17,22 +18,20 @@ from hookline import (
     Window,
 )
 from hookline._domain import ids
+from hookline._domain.times import rfc3339
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Caller, Producing, Reading, Writing
 from hookline._web.api.endpoints import EndpointId
 from hookline._web.api.endpoints import shown as shown_endpoint
-from hookline._web.api.lists import EventTypes, Paged, listed
+from hookline._web.api.lists import Narrowed, Paged, listed
 from hookline._web.api.messages import STATES, MessageId, WithContent, shown_message
-from hookline._web.api.models import (
-    Empty,
+from hookline._web.api.models.messages import (
     EndpointMessageOut,
-    Listed,
     MessageAttemptHeadersOut,
     MessageAttemptOut,
     MessageEndpointOut,
-    Time,
-    rfc3339,
 )
+from hookline._web.api.models.wire import Empty, Listed
 from hookline._web.api.routes import Router, errors_of
 
 router = Router("Attempts")
@@ -53,6 +52,7 @@ StatusClass = Annotated[
 Expanded = Annotated[bool, Query(description="Say `canceled` where it was, instead of `fail`.")]
 CANCELED = (4, "canceled")
 WORDS = {0: "success", 1: "pending", 2: "fail", 3: "sending"}
+_NUMBERS = {state: number for number, states in STATES.items() for state in states}
 NOT_TOLD = "blocked_destination"
 """The failure whose reason is the operator's: it names networks."""
 
@@ -60,7 +60,7 @@ NOT_TOLD = "blocked_destination"
 def _status(state: DeliveryState, *, expanded: bool) -> tuple[int, str]:
     if expanded and state is DeliveryState.CANCELED:
         return CANCELED
-    number = next(number for number, states in STATES.items() if state in states)
+    number = _NUMBERS[state]
     return number, WORDS[number]
 
 
@@ -107,31 +107,18 @@ def _response(each: AttemptOf, key: ApiKey) -> str:
     return attempt.response_body.decode("utf-8", "replace")
 
 
-def _wanted(
-    status: int | None,
-    status_code_class: int | None,
-    event_types: EventTypes,
-    channel: str | None,
-    tag: str | None,
-    before: Time | None,
-    after: Time | None,
-    endpoint: bytes | None = None,
-) -> Filter:
-    return Filter(
-        event_types=event_types,
-        channel=channel,
-        tag=tag,
-        before=before,
-        after=after,
-        succeeded=None if status is None else status == 0,
-        status_class=status_code_class,
-        endpoint=endpoint,
-    )
+async def _of_attempts(
+    wanted: Narrowed, status: Status = None, status_code_class: StatusClass = None
+) -> Filter | None:
+    if status not in (None, 0, 2):
+        return None
+    succeeded = None if status is None else status == 0
+    return replace(wanted, succeeded=succeeded, status_class=status_code_class)
 
 
-def _unfinished(status: int | None) -> bool:
-    """Tell whether attempts are asked for that are still to be made: the log has none."""
-    return status not in (None, 0, 2)
+OfAttempts = Annotated[Filter | None, Depends(_of_attempts)]
+"""What a list of attempts is narrowed to. None: to those still to be made, and the log has none."""
+NOTHING: Page[AttemptOf] = Page([], more=False)
 
 
 @router.get(
@@ -145,22 +132,15 @@ async def list_by_endpoint(
     key: Caller,
     endpoint_id: EndpointId,
     window: Annotated[Window, Depends(paged.window)],
-    event_types: EventTypes,
-    status: Status = None,
-    status_code_class: StatusClass = None,
-    channel: str | None = None,
-    tag: str | None = None,
-    before: Time | None = None,
-    after: Time | None = None,
+    wanted: OfAttempts,
     with_content: WithContent = True,
     with_msg: Annotated[bool, Query(description="With their messages.")] = False,
 ) -> Answer:
     """List the attempts made at an endpoint, the newest first."""
-    wanted = _wanted(status, status_code_class, event_types, channel, tag, before, after)
-    endpoint = await app.endpoint(endpoint_id)
-    page: Page[AttemptOf] = Page([], more=False)
-    if not _unfinished(status):
-        page = await app.attempts_at(endpoint, wanted, window)
+    if wanted is None:
+        await app.endpoint(endpoint_id)
+        return _attempts(NOTHING, key, with_content=with_content)
+    page = await app.attempts_at(endpoint_id, wanted, window)
     return _attempts(page, key, with_content=with_content, with_msg=with_msg)
 
 
@@ -176,25 +156,18 @@ async def list_by_message(
     key: Caller,
     msg_id: MessageId,
     window: Annotated[Window, Depends(paged.window)],
-    event_types: EventTypes,
-    status: Status = None,
-    status_code_class: StatusClass = None,
-    channel: str | None = None,
-    tag: str | None = None,
+    wanted: OfAttempts,
     endpoint_id: Annotated[str | None, Query(description="At this endpoint.")] = None,
-    before: Time | None = None,
-    after: Time | None = None,
     with_content: WithContent = True,
 ) -> Answer:
     """List the attempts made for a message, the newest first."""
     own = None
     if endpoint_id is not None:
         own = ids.decode(ids.ENDPOINT, (await app.endpoint(endpoint_id)).id or "")
-    wanted = _wanted(status, status_code_class, event_types, channel, tag, before, after, own)
-    message = await app.message(msg_id)
-    page: Page[AttemptOf] = Page([], more=False)
-    if not _unfinished(status):
-        page = await app.attempts_of(message.id, wanted, window)
+    if wanted is None:
+        await app.message(msg_id)
+        return _attempts(NOTHING, key, with_content=with_content)
+    page = await app.attempts_of(msg_id, replace(wanted, endpoint=own), window)
     return _attempts(page, key, with_content=with_content)
 
 
@@ -268,25 +241,13 @@ async def list_attempted_messages(
     app: Reading,
     endpoint_id: EndpointId,
     window: Annotated[Window, Depends(paged_messages.window)],
-    event_types: EventTypes,
+    wanted: Narrowed,
     status: Status = None,
-    channel: str | None = None,
-    tag: str | None = None,
-    before: Time | None = None,
-    after: Time | None = None,
     with_content: WithContent = True,
     expanded_statuses: Expanded = False,
 ) -> Answer:
     """List the messages sent to an endpoint, or to be sent, and where each stands there."""
-    wanted = Filter(
-        event_types=event_types,
-        channel=channel,
-        tag=tag,
-        before=before,
-        after=after,
-        states=_states(status),
-    )
-    page = await app.attempted(endpoint_id, wanted, window)
+    page = await app.attempted(endpoint_id, replace(wanted, states=_states(status)), window)
 
     def show(each: Attempted) -> dict[str, Any]:
         number, text = _status(each.state, expanded=expanded_statuses)

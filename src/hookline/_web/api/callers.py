@@ -87,13 +87,23 @@ class Tenant:
         """Return the application's façade."""
         key = await caller(request)
         application = await tenants(request).find(app_id)
-        if self._produce and key.portal:
-            raise errors.forbidden("to be more than a customer's key")
-        if not key.allows(application.id, write=self._write):
-            if not key.allows(application.id, write=False):
-                raise errors.not_found(f"no application {app_id!r}")
-            raise errors.forbidden("more than the scope read")
+        check_tenant(key, application, app_id, write=self._write, produce=self._produce)
         return application
+
+
+def check_tenant(
+    key: ApiKey, app: ApplicationWebhooks, name: str, *, write: bool, produce: bool
+) -> None:
+    """Raise Refused for a key that may not do that to an application; `name` is what it asked for.
+
+    That it exists is told only to keys that may see it.
+    """
+    if not key.allows(app.id, write=False):
+        raise errors.not_found(f"no application {name!r}")
+    if produce and key.portal:
+        raise errors.forbidden("to be more than a customer's key")
+    if write and not key.allows(app.id, write=True):
+        raise errors.forbidden("more than the scope read")
 
 
 Reading = Annotated[ApplicationWebhooks, Depends(Tenant(write=False))]

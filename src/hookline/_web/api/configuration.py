@@ -8,8 +8,8 @@ from hookline import ApiKey
 from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer
 from hookline._web.api.callers import Admin, facade, reader
-from hookline._web.api.models import Wire
-from hookline._web.api.routes import Router, answers, errors_of
+from hookline._web.api.models.wire import Wire
+from hookline._web.api.routes import Router, errors_of
 
 router = Router("Configuration")
 _DOCUMENT = {
@@ -22,24 +22,6 @@ _DOCUMENT = {
             "endpoints": [
                 {"uid": "books", "url": "https://acme.example/hooks", "events": ["invoice.*"]}
             ],
-        }
-    ],
-}
-
-_PLAN = {
-    "applied": True,
-    "create": 0,
-    "update": 1,
-    "delete": 0,
-    "changes": [
-        {
-            "action": "update",
-            "kind": "endpoint",
-            "name": "acme/books",
-            "fields": [
-                {"field": "url", "before": "https://old.example/", "after": "https://new.example/"}
-            ],
-            "notes": [],
         }
     ],
 }
@@ -101,7 +83,7 @@ async def export(
     "/import",
     operation_id="v1.configuration.import",
     response_model=PlanOut,
-    responses=answers(200, PlanOut, _PLAN) | errors_of(409, 413, 503),
+    responses=errors_of(409, 413, 503),
 )
 async def import_(
     request: Request,

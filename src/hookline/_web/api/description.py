@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 import hookline
 from hookline import EventType
 from hookline._web.api.examples import PARAMETERS, example_of
-from hookline._web.api.models import HTTPValidationError
+from hookline._web.api.models.wire import HTTPValidationError
 from hookline._web.api.routes import errors_of
 from hookline._web.errors import VALUE_ERROR
 
@@ -148,21 +148,10 @@ def webhooks(event_types: Iterable[EventType], names: Iterable[str]) -> dict[str
     """Return the descriptions of webhooks: of stored event types, and of those in code alone."""
     found = {name: _webhook(name, "", None) for name in names}
     for each in event_types:
-        schema = latest(each)
-        found[each.name] = _webhook(each.name, each.description, schema)
+        found[each.name] = _webhook(each.name, each.description, each.schema)
         if each.deprecated:
             found[each.name]["post"]["deprecated"] = True
     return dict(sorted(found.items()))
-
-
-def latest(event_type: EventType) -> Any:
-    """Return the schema of an event type's newest version; None when it has none."""
-    schemas = event_type.schemas or {}
-    return schemas[max(schemas, key=_version)] if schemas else None
-
-
-def _version(name: str) -> tuple[int, str]:
-    return (int(name), "") if name.isdecimal() and name.isascii() else (0, name)
 
 
 def _webhook(name: str, text: str, schema: Any) -> dict[str, Any]:

@@ -6,19 +6,18 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from hookline import ApiKey, Endpoint, Window
+from hookline import ApiKey, ApplicationWebhooks, Endpoint, Window
 from hookline._domain import ids
 from hookline._domain.example import example
+from hookline._domain.headers import looks_secret
 from hookline._web import errors
 from hookline._web.answers import NO_STORE, Answer, encoded
 from hookline._web.api.applications import whole
 from hookline._web.api.callers import Caller, Producing, Reading, Writing, facade
-from hookline._web.api.description import latest
 from hookline._web.api.lists import Paged, listed
 from hookline._web.api.messages import shown_message
-from hookline._web.api.models import (
+from hookline._web.api.models.endpoints import (
     EndpointExtras,
-    EndpointFields,
     EndpointHeadersIn,
     EndpointHeadersOut,
     EndpointHeadersPatchIn,
@@ -29,15 +28,14 @@ from hookline._web.api.models import (
     EndpointSecretOut,
     EndpointSecretRotateIn,
     EndpointStats,
+    EndpointTuning,
     EndpointUpdate,
-    EventExampleIn,
-    Listed,
-    MessageOut,
+    OperationalEndpointUpdate,
     ReleasedOut,
-    Time,
-    given,
-    is_sensitive,
 )
+from hookline._web.api.models.event_types import EventExampleIn
+from hookline._web.api.models.messages import MessageOut
+from hookline._web.api.models.wire import Listed, Time, given
 from hookline._web.api.repeats import resource
 from hookline._web.api.routes import Router, errors_of
 from hookline.errors import EndpointNotFound
@@ -47,6 +45,7 @@ paged = Paged(ids.ENDPOINT)
 EndpointId = Annotated[str, Path(description="The endpoint's id or uid.", max_length=256)]
 _RENAMED = {"throttle_rate": "rate_limit", "event_types": "events"}
 _OPERATORS = ("allowed_networks", "proxy", "handshake")
+_TUNING = tuple(EndpointTuning.model_fields)
 _EXTRAS = frozenset(EndpointExtras.model_fields)
 PING = "svix.ping"
 EVERYTHING = ("*",)
@@ -79,16 +78,7 @@ def shown(endpoint: Endpoint) -> EndpointOut:
         pending_since=endpoint.pending_since,
         pending_reason=endpoint.pending_reason,
         public_key=endpoint.public_key,
-        retry_schedule=list(endpoint.retry_schedule) if endpoint.retry_schedule else None,
-        timeout=endpoint.timeout,
-        concurrency=endpoint.concurrency,
-        ordered=endpoint.ordered or None,
-        signatures=list(endpoint.signatures) if endpoint.signatures else None,
-        http2=endpoint.http2 or None,
-        filter=endpoint.filter,
-        transform=endpoint.transform,
-        allowed_networks=list(endpoint.allowed_networks) or None,
-        handshake=endpoint.handshake,
+        **{name: value for name in _TUNING if (value := getattr(endpoint, name))},
     )
 
 
@@ -103,15 +93,75 @@ def options(changes: Mapping[str, Any], key: ApiKey) -> dict[str, Any]:
     return values
 
 
-def _whole(body: EndpointFields) -> dict[str, Any]:
+def _whole(body: OperationalEndpointUpdate) -> dict[str, Any]:
     """Return every field of an update; of those that Svix does not know, the ones it names."""
     named = given(body)
     return {n: v for n, v in dict(body).items() if n not in _EXTRAS or n in named}
 
 
-def secret_of(key: str | None) -> str | None:
+def _secret(key: str | None) -> str | None:
     """Return a secret as Hookline knows it: clients may leave out what it begins with."""
     return key if key is None or key.startswith(("whsec_", "whsk_")) else f"whsec_{key}"
+
+
+# what operations on endpoints do, operational ones too -------------------------------------------
+
+
+async def created(
+    request: Request, app: ApplicationWebhooks, key: ApiKey, body: OperationalEndpointUpdate
+) -> Answer:
+    """Make an endpoint."""
+    values = options(_whole(body), key)
+    values["secret"] = _secret(values.get("secret"))
+    return Answer(shown(await app.create_endpoint(**values, key=resource(request))), 201)
+
+
+async def updated(
+    request: Request,
+    app: ApplicationWebhooks,
+    key: ApiKey,
+    name: str,
+    body: OperationalEndpointUpdate,
+) -> Answer:
+    """Make an endpoint what the body says, a new one where a uid is not known."""
+    by_id = name.startswith(ids.ENDPOINT)
+    if not (by_id or "uid" in body.model_fields_set):
+        body.uid = name
+    try:
+        found = await app.endpoint(name)
+    except EndpointNotFound:
+        if by_id:
+            raise
+        body.uid = body.uid or name
+        return await created(request, app, key, body)
+    return Answer(shown(await app.update_endpoint(found, **options(_whole(body), key))))
+
+
+async def headers_of(app: ApplicationWebhooks, name: str) -> Answer:
+    """Answer an endpoint's headers; of those that look secret, the names."""
+    headers = (await app.endpoint(name)).headers
+    plain = {header: value for header, value in headers.items() if not looks_secret(header)}
+    hidden = [header for header in headers if looks_secret(header)]
+    return Answer(EndpointHeadersOut(headers=plain, sensitive=hidden))
+
+
+async def secret_of(app: ApplicationWebhooks, name: str) -> Answer:
+    """Answer an endpoint's signing secret."""
+    secret = await app.show_secret(name)
+    if secret is None:
+        raise errors.not_found("this endpoint has no secret: what is sent to it is not signed")
+    return Answer(EndpointSecretOut(key=secret), headers=NO_STORE)
+
+
+async def rotated(app: ApplicationWebhooks, name: str, body: EndpointSecretRotateIn) -> Answer:
+    """Give an endpoint a new signing secret."""
+    grace = body.grace_period_seconds
+    overlap = timedelta(seconds=86_400 if grace is None else grace)
+    new = await app.rotate_secret(name, _secret(body.key), overlap=overlap)
+    return Answer(EndpointSecretOut(key=new), headers=NO_STORE)
+
+
+# endpoints --------------------------------------------------------------------------------------
 
 
 @router.get(
@@ -135,14 +185,7 @@ async def list_endpoints(app: Reading, window: Annotated[Window, Depends(paged.w
 )
 async def create_endpoint(request: Request, app: Writing, key: Caller, body: EndpointIn) -> Answer:
     """Make an endpoint. Its URL is judged at once: nothing is sent into private networks."""
-    made = await _create(request, app, key, body)
-    return Answer(shown(made), 201)
-
-
-async def _create(request: Request, app: Writing, key: ApiKey, body: EndpointFields) -> Endpoint:
-    values = options(_whole(body), key)
-    values["secret"] = secret_of(values.get("secret"))
-    return await app.create_endpoint(**values, key=resource(request))
+    return await created(request, app, key, body)
 
 
 @router.get(
@@ -172,16 +215,7 @@ async def update_endpoint(
 
     Its uid stays the one it is named by, unless the body has another, or null.
     """
-    if not (endpoint_id.startswith(ids.ENDPOINT) or "uid" in body.model_fields_set):
-        body.uid = endpoint_id
-    try:
-        found = await app.endpoint(endpoint_id)
-    except EndpointNotFound:
-        if endpoint_id.startswith(ids.ENDPOINT):
-            raise
-        body.uid = body.uid or endpoint_id
-        return Answer(shown(await _create(request, app, key, body)), 201)
-    return Answer(shown(await app.update_endpoint(found, **options(_whole(body), key))))
+    return await updated(request, app, key, endpoint_id, body)
 
 
 @router.patch(
@@ -220,10 +254,7 @@ async def delete_endpoint(app: Writing, endpoint_id: EndpointId) -> Response:
 )
 async def get_headers(app: Reading, endpoint_id: EndpointId) -> Answer:
     """Return the headers an endpoint gets; of those that look secret, the names."""
-    headers = (await app.endpoint(endpoint_id)).headers
-    plain = {name: value for name, value in headers.items() if not is_sensitive(name)}
-    hidden = [name for name in headers if is_sensitive(name)]
-    return Answer(EndpointHeadersOut(headers=plain, sensitive=hidden))
+    return await headers_of(app, endpoint_id)
 
 
 @router.put(
@@ -269,10 +300,7 @@ async def patch_headers(
 )
 async def get_secret(app: Writing, endpoint_id: EndpointId) -> Answer:
     """Return the signing secret of an endpoint. A key that only reads does not get it."""
-    secret = await app.show_secret(endpoint_id)
-    if secret is None:
-        raise errors.not_found("this endpoint has no secret: what is sent to it is not signed")
-    return Answer(EndpointSecretOut(key=secret), headers=NO_STORE)
+    return await secret_of(app, endpoint_id)
 
 
 @router.post(
@@ -285,10 +313,7 @@ async def rotate_secret(
     app: Writing, endpoint_id: EndpointId, body: EndpointSecretRotateIn
 ) -> Answer:
     """Give an endpoint a new signing secret; the old one signs along for the grace period."""
-    grace = body.grace_period_seconds
-    overlap = timedelta(seconds=86_400 if grace is None else grace)
-    new = await app.rotate_secret(endpoint_id, secret_of(body.key), overlap=overlap)
-    return Answer(EndpointSecretOut(key=new), headers=NO_STORE)
+    return await rotated(app, endpoint_id, body)
 
 
 # health -----------------------------------------------------------------------------------------
@@ -384,7 +409,7 @@ async def send_example(
         payload: Any = {"success": True}
     else:
         found = await facade(request).event_types.get(body.event_type)
-        schema = latest(found)
+        schema = found.schema
         if schema is None:
             raise errors.invalid(
                 ("body", "eventType"), f"{body.event_type} has no schema to make an example of"

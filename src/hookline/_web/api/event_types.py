@@ -10,14 +10,13 @@ from hookline._domain import ids
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Admin, Caller, facade
 from hookline._web.api.lists import Paged, listed
-from hookline._web.api.models import (
+from hookline._web.api.models.event_types import (
     EventTypeFields,
     EventTypeIn,
     EventTypeOut,
     EventTypePatch,
-    Listed,
-    given,
 )
+from hookline._web.api.models.wire import Listed, given
 from hookline._web.api.repeats import resource
 from hookline._web.api.routes import Router, errors_of
 from hookline.errors import AlreadyExists, EventTypeNotFound

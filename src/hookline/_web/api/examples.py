@@ -57,6 +57,14 @@ _MESSAGE = {
 }
 _MESSAGE_OUT = {"id": MESSAGE, **_MESSAGE, "timestamp": NOW}
 _STANDS = {"status": 0, "statusText": "success"}
+_KEY = {
+    "id": "key_2KWPKwLWnJgGTQnGxJbKd4QAa8u",
+    "name": "billing, nightly",
+    "scopes": [f"application:{APPLICATION}", "read"],
+    "createdAt": NOW,
+    "expiresAt": LATER,
+    "lastUsedAt": NOW,
+}
 _OPERATIONAL = {"url": URL, "uid": "ops", "eventTypes": ["endpoint.disabled"]}
 _REPLAY = {"since": NOW, "until": LATER}
 _TASK = {"id": TASK, "status": "running", "task": "endpoint.recover", "updatedAt": NOW}
@@ -128,6 +136,35 @@ OF_MODELS: dict[str, Any] = {
     },
     "Empty": {},
     "ApiKeyIn": {"name": "shop", "scopes": ["application:acme"]},
+    "ApiKeyOut": _KEY,
+    "ApiKeyMadeOut": {**_KEY, "token": "hk_…"},
+    "AuditOut": {
+        "id": "audit_2KWPMXTVwVCfUaFVXTMwvxuqxKR",
+        "timestamp": NOW,
+        "actor": {"kind": "api_key", "id": _KEY["id"], "name": _KEY["name"]},
+        "action": "endpoint.updated",
+        "target": ENDPOINT,
+        "appId": APPLICATION,
+        "fields": ["events", "url"],
+    },
+    "UsageOut": {
+        "data": [{"appId": APPLICATION, "day": NOW[:10], "messages": 120, "attempts": 131}]
+    },
+    "PlanOut": {
+        "applied": True,
+        "create": 0,
+        "update": 1,
+        "delete": 0,
+        "changes": [
+            {
+                "action": "update",
+                "kind": "endpoint",
+                "name": "acme/books",
+                "fields": [{"field": "url", "before": "https://old.example/", "after": URL}],
+                "notes": [],
+            }
+        ],
+    },
     "OperationalEndpointIn": _OPERATIONAL,
     "OperationalEndpointUpdate": _OPERATIONAL,
     "BulkExpungeContentsIn": {"ids": [MESSAGE, "evt_2"]},

@@ -4,7 +4,7 @@ from typing import Any
 
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Producing
-from hookline._web.api.models import BackgroundTaskOut
+from hookline._web.api.models.tasks import BackgroundTaskOut
 from hookline._web.api.routes import Router, answers, errors_of
 from hookline._web.api.tasks import PURGE, shown
 

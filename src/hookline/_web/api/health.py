@@ -8,11 +8,20 @@ from fastapi import Request, Response
 from hookline._domain.readiness import Readiness
 from hookline._web.answers import NO_STORE, Answer
 from hookline._web.api import callers
-from hookline._web.api.models import ReadyOut
+from hookline._web.api.models.wire import Wire
 from hookline._web.api.routes import Router, answers
 
 router = Router("Health")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class ReadyOut(Wire):
+    """Whether webhooks are accepted and delivered: each part is `ok`, or says what is missing."""
+
+    ready: bool
+    parts: dict[str, str]
+
+
 _READY: dict[str, Any] = Readiness().document
 _NOT_READY: dict[str, Any] = Readiness(database="cannot connect").document
 OPEN: dict[str, Any] = {"security": []}

@@ -19,7 +19,7 @@ from hookline._web import errors
 from hookline._web.api.callers import Reading
 from hookline._web.api.lists import EventTypes
 from hookline._web.api.messages import shown_message
-from hookline._web.api.models import Time
+from hookline._web.api.models.wire import Time
 from hookline._web.api.routes import Router, errors_of
 from hookline._web.errors import Refused
 

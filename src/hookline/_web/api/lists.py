@@ -5,15 +5,17 @@ of the first item, to go the other way.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
 
 from hookline._domain import ids
+from hookline._domain.history import Filter
 from hookline._domain.page import MAX_LIMIT, Cursor, Page, Window
 from hookline._web import errors
+from hookline._web.api.models.wire import Time
 
 T = TypeVar("T")
 MOST_NAMES = 500
@@ -48,16 +50,18 @@ class Paged:
         """Take what the list is like."""
         self._prefix = prefix
         self._descending = descending
-        # What FastAPI calls, and reads the parameters of.
-        self.window: Callable[..., Window] = self._orderable if orderable else self._plain
+        # What FastAPI calls, and reads the parameters of. Asynchronous: else it takes a thread.
+        self.window: Callable[..., Awaitable[Window]] = (
+            self._orderable if orderable else self._plain
+        )
 
-    def _orderable(
+    async def _orderable(
         self, limit: Limit = 50, iterator: Iterator = None, order: Ordered = None
     ) -> Window:
         descending = self._descending if order is None else order is Order.DESCENDING
         return Window(limit, self._cursor(iterator), descending)
 
-    def _plain(self, limit: Limit = 50, iterator: Iterator = None) -> Window:
+    async def _plain(self, limit: Limit = 50, iterator: Iterator = None) -> Window:
         return Window(limit, self._cursor(iterator), self._descending)
 
     def _cursor(self, iterator: str | None) -> Cursor | None:
@@ -114,3 +118,17 @@ async def _event_types(
 
 EventTypes = Annotated[Sequence[str], Depends(_event_types)]
 """The event types that a list is narrowed to; empty for all."""
+
+
+async def _narrowed(
+    event_types: EventTypes,
+    channel: Annotated[str | None, Query(description="Sent to this channel only.")] = None,
+    tag: Annotated[str | None, Query(description="With this tag only.")] = None,
+    before: Annotated[Time | None, Query(description="Before this time only.")] = None,
+    after: Annotated[Time | None, Query(description="After this time only.")] = None,
+) -> Filter:
+    return Filter(event_types=event_types, channel=channel, tag=tag, before=before, after=after)
+
+
+Narrowed = Annotated[Filter, Depends(_narrowed)]
+"""What a list of messages, or of attempts to deliver them, is narrowed to."""

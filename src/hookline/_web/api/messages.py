@@ -2,37 +2,37 @@
 
 import hashlib
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Depends, Path, Query, Request, Response
 
-from hookline import ApiKey, ApplicationWebhooks, Attempted, Filter, Message, Page, Window
+from hookline import ApiKey, ApplicationWebhooks, Attempted, Message, Page, Window
 from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
+from hookline._domain.times import rfc3339
 from hookline._web import errors
 from hookline._web.answers import Answer
-from hookline._web.api.applications import fields
-from hookline._web.api.callers import Caller, Producing, Reading, facade, tenants
-from hookline._web.api.lists import EventTypes, Paged, listed
-from hookline._web.api.models import (
-    ApplicationIn,
+from hookline._web.api.applications import found_or_made
+from hookline._web.api.callers import Caller, Producing, Reading, check_tenant
+from hookline._web.api.lists import Narrowed, Paged, listed
+from hookline._web.api.models.applications import ApplicationIn
+from hookline._web.api.models.messages import (
     BulkExpungeContentsIn,
     BulkExpungeContentsOut,
     CanceledOut,
-    Listed,
     MessageIn,
     MessageOut,
     MessagePrecheckIn,
     MessagePrecheckOut,
-    Time,
-    rfc3339,
 )
+from hookline._web.api.models.wire import Listed
 from hookline._web.api.payload import payload_of
 from hookline._web.api.repeats import by_itself, message_key
 from hookline._web.api.routes import Router, errors_of
-from hookline.errors import ApplicationNotFound, IdempotencyConflict, MessageNotFound
+from hookline.errors import IdempotencyConflict, MessageNotFound
 
 router = Router("Messages")
 paged = Paged(ids.MESSAGE, orderable=False, descending=True)
@@ -82,11 +82,7 @@ def shown_message(message: Message, *, with_content: bool = True) -> dict[str, A
 async def list_messages(
     app: Reading,
     window: Annotated[Window, Depends(paged.window)],
-    event_types: EventTypes,
-    channel: str | None = None,
-    tag: str | None = None,
-    before: Time | None = None,
-    after: Time | None = None,
+    wanted: Narrowed,
     with_content: WithContent = True,
     text: Annotated[
         str | None, Query(min_length=1, max_length=256, description="Found in the payload.")
@@ -106,15 +102,7 @@ async def list_messages(
     A page that looks for something rare may be short, or empty, and still have more behind it:
     `done` says. `text`, `tag`, `endpoint_id` and `status` are Hookline's own.
     """
-    wanted = Filter(
-        event_types=event_types,
-        channel=channel,
-        tag=tag,
-        before=before,
-        after=after,
-        text=text,
-        states=STATES[status] if status is not None else (),
-    )
+    wanted = replace(wanted, text=text, states=() if status is None else STATES[status])
     if endpoint_id is not None:
         sent: Page[Attempted] = await app.attempted(endpoint_id, wanted, window)
         page = Page([each.message for each in sent.items], sent.more, sent.last)
@@ -149,7 +137,7 @@ async def create_message(
     The payload is sent byte for byte as it stands here. An `eventId` can be used once in 24 hours.
     """
     app = await _producing(request, key, app_id, body.application)
-    payload = payload_of(await request.body(), body)
+    payload = payload_of(await request.body(), await request.json(), body)
     own = await message_key(request)
     options: dict[str, Any] = {
         "deliver_at": body.deliver_at,
@@ -197,19 +185,8 @@ async def _producing(
     request: Request, key: ApiKey, app_id: str, new: ApplicationIn | None
 ) -> ApplicationWebhooks:
     """Return the application to publish to, made when the request says how."""
-    try:
-        app = await tenants(request).find(app_id)
-    except ApplicationNotFound:
-        if new is None or not key.allows(None, write=True):
-            raise
-        extras = fields(new)
-        extras["uid"] = extras["uid"] or app_id
-        made, _ = await facade(request).applications.ensure(new.name, **extras)
-        app = await tenants(request).find(made.id)
-    if not key.allows(app.id, write=False):
-        raise errors.not_found(f"no application {app_id!r}")
-    if key.portal or not key.allows(app.id, write=True):
-        raise errors.forbidden("to be more than a customer's key, or one that reads")
+    app = await found_or_made(request, app_id, new if key.allows(None, write=True) else None)
+    check_tenant(key, app, app_id, write=True, produce=True)
     return app
 
 
@@ -223,9 +200,7 @@ async def precheck(app: Reading, body: MessagePrecheckIn) -> Answer:
     """Say whether any enabled endpoint wants a message like this."""
     channels = body.channels or ()
     active = any(
-        not each.disabled
-        and each.wants(body.event_type)
-        and (not each.channels or bool(set(each.channels) & set(channels)))
+        not each.disabled and each.wants(body.event_type, channels)
         for each in await app.endpoints()
     )
     return Answer(MessagePrecheckOut(active=active))

@@ -1,55 +1,32 @@
 """Operational webhooks: endpoints that are told of what happens to the endpoints of customers."""
 
-from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
 from hookline import ApplicationWebhooks, Window
 from hookline._domain import ids
-from hookline._web import errors
-from hookline._web.answers import NO_STORE, Answer
+from hookline._web.answers import Answer
+from hookline._web.api import endpoints
 from hookline._web.api.callers import Admin, Reader, facade
-from hookline._web.api.endpoints import EVERYTHING, EndpointId, paged, secret_of, shown
+from hookline._web.api.endpoints import EndpointId, paged, shown
 from hookline._web.api.lists import listed
-from hookline._web.api.models import (
+from hookline._web.api.models.endpoints import (
     EndpointHeadersIn,
     EndpointHeadersOut,
     EndpointOut,
     EndpointSecretOut,
     EndpointSecretRotateIn,
-    Listed,
     OperationalEndpointIn,
     OperationalEndpointUpdate,
-    is_sensitive,
 )
-from hookline._web.api.repeats import resource
-from hookline._web.api.routes import Router, answers, errors_of
-from hookline.errors import EndpointNotFound
+from hookline._web.api.models.wire import Listed
+from hookline._web.api.routes import Router, errors_of
 
 router = Router("Operational webhooks")
 ROOT = "/operational-webhook/endpoint"
 ONE = ROOT + "/{endpoint_id}"
 NAME = "v1.operational-webhook.endpoint."
-ENDPOINT: dict[str, Any] = {
-    "id": "ep_0ERg67D4EnGq0EYcsvAF5pZ9yTd",
-    "url": "https://ops.example/hooks",
-    "description": "",
-    "uid": "ops",
-    "disabled": False,
-    "eventTypes": ["endpoint.disabled", "message.exhausted"],
-    "metadata": {},
-    "createdAt": "2027-01-15T08:00:00.000Z",
-    "updatedAt": "2027-01-15T08:00:00.000Z",
-}
-ENDPOINTS = {
-    "data": [ENDPOINT],
-    "iterator": ENDPOINT["id"],
-    "prevIterator": f"-{ENDPOINT['id']}",
-    "done": True,
-}
-SECRET = {"key": "whsec_…"}
-HEADERS = {"headers": {"X-Team": "operations"}, "sensitive": ["Authorization"]}
 
 
 async def _scope(request: Request) -> ApplicationWebhooks:
@@ -59,24 +36,11 @@ async def _scope(request: Request) -> ApplicationWebhooks:
 Operational = Annotated[ApplicationWebhooks, Depends(_scope)]
 
 
-def fields(body: OperationalEndpointUpdate) -> dict[str, Any]:
-    """Return what an endpoint is to be like, by the façade's names."""
-    return {
-        "url": body.url,
-        "description": body.description,
-        "uid": body.uid,
-        "rate_limit": body.throttle_rate,
-        "disabled": body.disabled,
-        "events": body.event_types or EVERYTHING,
-        "metadata": body.metadata,
-    }
-
-
 @router.get(
     ROOT,
     operation_id=f"{NAME}list",
     response_model=Listed[EndpointOut],
-    responses=answers(200, Listed[EndpointOut], ENDPOINTS) | errors_of(400),
+    responses=errors_of(400),
 )
 async def list_endpoints(
     _: Reader, app: Operational, window: Annotated[Window, Depends(paged.window)]
@@ -91,25 +55,20 @@ async def list_endpoints(
     operation_id=f"{NAME}create",
     status_code=201,
     response_model=EndpointOut,
-    responses=answers(201, EndpointOut, ENDPOINT, "Made") | errors_of(400, 409, 413),
+    responses=errors_of(400, 409, 413),
 )
 async def create_endpoint(
-    request: Request, _: Admin, app: Operational, body: OperationalEndpointIn
+    request: Request, key: Admin, app: Operational, body: OperationalEndpointIn
 ) -> Answer:
     """Make an operational endpoint: of these event types, or of all of them."""
-    extras: dict[str, Any] = {
-        "secret": secret_of(body.secret),
-        "headers": body.headers,
-        "key": resource(request),
-    }
-    return Answer(shown(await app.create_endpoint(**fields(body), **extras)), 201)
+    return await endpoints.created(request, app, key, body)
 
 
 @router.get(
     ONE,
     operation_id=f"{NAME}get",
     response_model=EndpointOut,
-    responses=answers(200, EndpointOut, ENDPOINT) | errors_of(404),
+    responses=errors_of(404),
 )
 async def get_endpoint(_: Reader, app: Operational, endpoint_id: EndpointId) -> Answer:
     """Return an operational endpoint by its id or uid."""
@@ -120,22 +79,23 @@ async def get_endpoint(_: Reader, app: Operational, endpoint_id: EndpointId) -> 
     ONE,
     operation_id=f"{NAME}update",
     response_model=EndpointOut,
-    responses=answers(200, EndpointOut, ENDPOINT)
-    | answers(201, EndpointOut, ENDPOINT, "It was made")
-    | errors_of(400, 404, 409, 413),
+    responses={
+        201: {"model": EndpointOut, "description": "It was made"},
+        **errors_of(400, 404, 409, 413),
+    },
 )
 async def update_endpoint(
-    _: Admin, app: Operational, endpoint_id: EndpointId, body: OperationalEndpointUpdate
+    request: Request,
+    key: Admin,
+    app: Operational,
+    endpoint_id: EndpointId,
+    body: OperationalEndpointUpdate,
 ) -> Answer:
-    """Make an operational endpoint what the body says; one with an unknown uid is made."""
-    try:
-        found = await app.endpoint(endpoint_id)
-    except EndpointNotFound:
-        if endpoint_id.startswith(ids.ENDPOINT):
-            raise
-        values = fields(body) | {"uid": body.uid or endpoint_id}
-        return Answer(shown(await app.create_endpoint(**values)), 201)
-    return Answer(shown(await app.update_endpoint(found, **fields(body))))
+    """Make an operational endpoint what the body says; one with an unknown uid is made.
+
+    Its uid stays the one it is named by, unless the body has another, or null.
+    """
+    return await endpoints.updated(request, app, key, endpoint_id, body)
 
 
 @router.delete(ONE, operation_id=f"{NAME}delete", status_code=204, responses=errors_of(404))
@@ -149,14 +109,11 @@ async def delete_endpoint(_: Admin, app: Operational, endpoint_id: EndpointId) -
     f"{ONE}/headers",
     operation_id=f"{NAME}get-headers",
     response_model=EndpointHeadersOut,
-    responses=answers(200, EndpointHeadersOut, HEADERS) | errors_of(404),
+    responses=errors_of(404),
 )
 async def get_headers(_: Reader, app: Operational, endpoint_id: EndpointId) -> Answer:
     """Return the headers it gets; of those that look secret, the names."""
-    headers = (await app.endpoint(endpoint_id)).headers
-    plain = {name: value for name, value in headers.items() if not is_sensitive(name)}
-    hidden = [name for name in headers if is_sensitive(name)]
-    return Answer(EndpointHeadersOut(headers=plain, sensitive=hidden))
+    return await endpoints.headers_of(app, endpoint_id)
 
 
 @router.put(
@@ -177,27 +134,21 @@ async def update_headers(
     f"{ONE}/secret",
     operation_id=f"{NAME}get-secret",
     response_model=EndpointSecretOut,
-    responses=answers(200, EndpointSecretOut, SECRET) | errors_of(404),
+    responses=errors_of(404),
 )
 async def get_secret(_: Admin, app: Operational, endpoint_id: EndpointId) -> Answer:
     """Return its signing secret; the audit log notes that."""
-    secret = await app.show_secret(endpoint_id)
-    if secret is None:
-        raise errors.not_found("this endpoint has no secret: what is sent to it is not signed")
-    return Answer(EndpointSecretOut(key=secret), headers=NO_STORE)
+    return await endpoints.secret_of(app, endpoint_id)
 
 
 @router.post(
     f"{ONE}/secret/rotate",
     operation_id=f"{NAME}rotate-secret",
     response_model=EndpointSecretOut,
-    responses=answers(200, EndpointSecretOut, SECRET) | errors_of(404, 409, 413),
+    responses=errors_of(404, 409, 413),
 )
 async def rotate_secret(
     _: Admin, app: Operational, endpoint_id: EndpointId, body: EndpointSecretRotateIn
 ) -> Answer:
     """Give it a new signing secret; the old one signs along for the grace period."""
-    grace = body.grace_period_seconds
-    overlap = timedelta(seconds=86_400 if grace is None else grace)
-    new = await app.rotate_secret(endpoint_id, secret_of(body.key), overlap=overlap)
-    return Answer(EndpointSecretOut(key=new), headers=NO_STORE)
+    return await endpoints.rotated(app, endpoint_id, body)

@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 
 from hookline._web import bodies, errors
 from hookline._web.api import repeats
-from hookline._web.api.models import HttpErrorOut
+from hookline._web.api.models.wire import HttpErrorOut
 
 PREFIX = "/api/v1"
 JSON_TYPE = b"application/json"

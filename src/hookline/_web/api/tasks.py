@@ -5,31 +5,32 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 
-from hookline import ApplicationWebhooks, DeliveryState, Job, JobState, Page, Window
+from hookline import ApiKey, ApplicationWebhooks, DeliveryState, Job, JobState, Page, Window
 from hookline._domain import ids
 from hookline._domain.replay import EVERYTHING, Selection
 from hookline._domain.replay import PURGE as ERASE
+from hookline._domain.times import rfc3339
 from hookline._web import errors
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Caller, Reader, Reading, Writing, facade
 from hookline._web.api.endpoints import EndpointId
-from hookline._web.api.lists import Limit, Paged, listed
+from hookline._web.api.lists import Paged, listed
 from hookline._web.api.messages import STATES
-from hookline._web.api.models import (
+from hookline._web.api.models.tasks import (
     AppReplayIn,
     BackgroundTaskOut,
     BulkReplayIn,
-    Listed,
     RecoverIn,
     RecoverOut,
     ReplayIn,
     TaskKind,
-    rfc3339,
 )
+from hookline._web.api.models.wire import Listed
 from hookline._web.api.routes import Router, errors_of
 
 router = Router("Background tasks")
 paged = Paged(ids.JOB)
+paged_newest = Paged(ids.JOB, orderable=False, descending=True)
 PURGE: TaskKind = "application.purge_content"
 TaskId = Annotated[str, Path(description="The task's id.", max_length=256)]
 ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": BackgroundTaskOut}
@@ -53,45 +54,48 @@ _STATES = {
 def shown(job: Job) -> BackgroundTaskOut:
     """Return a replay as it is answered. A dry run has no id, and is finished."""
     status = next(status for status, states in _STATES.items() if job.state in states)
-    selection = job.selection
-    if job.task == ERASE:
-        return BackgroundTaskOut(
-            id=job.id or "",
-            status=status.value,
-            task=PURGE,
-            updated_at=job.updated_at,
-            data={"messagesPurged": job.done, "reason": job.reason},
-        )
     return BackgroundTaskOut(
         id=job.id or "",
         status=status.value,
-        task=_task(selection),
+        task=_task(job),
         updated_at=job.updated_at,
-        data={
-            "state": job.state.value,
-            "selection": str(selection),
-            "endpointId": selection.endpoint,
-            "total": job.total,
-            "counted": job.counted,
-            "done": job.done,
-            "rate": job.rate,
-            "reason": job.reason,
-            "since": None if selection.since is None else rfc3339(selection.since),
-            "until": None if selection.until is None else rfc3339(selection.until),
-            "messageId": selection.message,
-            "states": [state.value for state in selection.states],
-            "eventTypes": list(selection.event_types),
-            "missing": selection.missing,
-            "channel": selection.channel,
-            "tag": selection.tag,
-            "statusCodeClass": selection.status_class,
-            "createdAt": rfc3339(job.created_at),
-        },
+        data=_erasing(job) if job.task == ERASE else _replaying(job),
     )
 
 
-def _task(selection: Selection) -> TaskKind:
+def _erasing(job: Job) -> dict[str, Any]:
+    return {"state": job.state.value, "messagesPurged": job.done, "reason": job.reason}
+
+
+def _replaying(job: Job) -> dict[str, Any]:
+    selection = job.selection
+    return {
+        "state": job.state.value,
+        "selection": str(selection),
+        "endpointId": selection.endpoint,
+        "total": job.total,
+        "counted": job.counted,
+        "done": job.done,
+        "rate": job.rate,
+        "reason": job.reason,
+        "since": None if selection.since is None else rfc3339(selection.since),
+        "until": None if selection.until is None else rfc3339(selection.until),
+        "messageId": selection.message,
+        "states": [state.value for state in selection.states],
+        "eventTypes": list(selection.event_types),
+        "missing": selection.missing,
+        "channel": selection.channel,
+        "tag": selection.tag,
+        "statusCodeClass": selection.status_class,
+        "createdAt": rfc3339(job.created_at),
+    }
+
+
+def _task(job: Job) -> TaskKind:
     """Return the task by the name that the clients know it by."""
+    if job.task == ERASE:
+        return PURGE
+    selection = job.selection
     if selection.missing:
         return "endpoint.replay"
     if selection.endpoint is None or selection.message is not None:
@@ -162,13 +166,10 @@ async def replay_application(app: Writing, body: AppReplayIn) -> Answer:
     responses=errors_of(400, 404),
 )
 async def list_application_tasks(
-    app: Reading,
-    limit: Limit = 50,
-    iterator: Annotated[str | None, Query(description="Older than this task.")] = None,
+    app: Reading, window: Annotated[Window, Depends(paged_newest.window)]
 ) -> Answer:
     """List the tasks of an application, the newest first. Kept for 30 days."""
-    found = await app.jobs(limit=limit, before=iterator)
-    page = Page(found, len(found) == limit)
+    page = await app.job_page(window)
     return Answer(listed(page, shown, lambda job: job.id or "", ids.JOB))
 
 
@@ -217,7 +218,7 @@ async def list_tasks(
     states = _STATES[status] if status is not None else ()
     page = await facade(request).all_jobs(window, states)
     if task is not None:
-        kept = [job for job in page.items if _task(job.selection) == task]
+        kept = [job for job in page.items if _task(job) == task]
         page = Page(kept, page.more, page.last)
     return Answer(listed(page, shown, lambda job: job.id or "", ids.JOB))
 
@@ -230,9 +231,7 @@ async def list_tasks(
 )
 async def get_task(request: Request, key: Caller, task_id: TaskId) -> Answer:
     """Say how far a task got."""
-    job, app = await facade(request).any_job(task_id)
-    if not key.allows(app.id, write=False):
-        raise errors.not_found(f"no task {task_id!r}")
+    job, _ = await _found(request, key, task_id)
     return Answer(shown(job))
 
 
@@ -244,9 +243,15 @@ async def get_task(request: Request, key: Caller, task_id: TaskId) -> Answer:
 )
 async def cancel_task(request: Request, key: Caller, task_id: TaskId) -> Answer:
     """Stop a task, unless it has ended. What it made due until now is delivered."""
-    _, app = await facade(request).any_job(task_id)
-    if not key.allows(app.id, write=False):
-        raise errors.not_found(f"no task {task_id!r}")
+    _, app = await _found(request, key, task_id)
     if not key.allows(app.id, write=True):
         raise errors.forbidden("more than the scope read")
     return Answer(shown(await app.cancel_job(task_id)))
+
+
+async def _found(request: Request, key: ApiKey, task_id: str) -> tuple[Job, ApplicationWebhooks]:
+    """Return a task and whose it is; one that is not the key's is not found."""
+    job, app = await facade(request).any_job(task_id)
+    if not key.allows(app.id, write=False):
+        raise errors.not_found(f"no task {task_id!r}")
+    return job, app

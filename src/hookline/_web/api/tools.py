@@ -2,9 +2,10 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request
+from pydantic import Field
 
 from hookline._domain.address import Verdict, remedy
 from hookline._domain.url import parse
@@ -13,12 +14,61 @@ from hookline._settings import Settings
 from hookline._web.answers import NO_STORE, Answer
 from hookline._web.api.attempts import NOT_TOLD
 from hookline._web.api.callers import Caller, facade
-from hookline._web.api.models import CheckUrlIn, CheckUrlOut, DebugSignatureIn, DebugSignatureOut
+from hookline._web.api.models.wire import Time, Url, Wire
 from hookline._web.api.repeats import by_itself
 from hookline._web.api.routes import Router, errors_of
 from hookline.receiver import diagnose
 
 router = Router("Tools")
+
+
+class CheckUrlIn(Wire):
+    """Where somebody wants webhooks to go."""
+
+    url: Url
+
+
+class CheckUrlOut(Wire):
+    """Whether they may go there. The reason, the remedy and addresses are the operator's."""
+
+    url: Annotated[str, Field(description="As it is stored and called.")]
+    allowed: bool
+    verdict: Annotated[
+        str | None,
+        Field(
+            description="`blocked_address`, `blocked_name` or `blocked_scheme`; for customers "
+            "`blocked_destination`."
+        ),
+    ] = None
+    reason: str | None = None
+    remedy: str | None = None
+    resolved: Annotated[bool | None, Field(description="False: it leads nowhere now.")] = None
+    addresses: list[str] | None = None
+
+
+class DebugSignatureIn(Wire):
+    """A webhook as it arrived, and the secrets that ought to fit."""
+
+    body: Annotated[str, Field(description="The body as it arrived, before anything parsed it.")]
+    headers: Annotated[dict[str, str], Field(description="Those of the signature at least.")]
+    secrets: Annotated[list[str], Field(min_length=1, max_length=10)]
+    original: Annotated[
+        str | None, Field(description="The body as it was sent: the first difference is named.")
+    ] = None
+    tolerance: Annotated[float | None, Field(ge=0, le=1e9, description="Seconds.")] = None
+    any_age: bool = False
+    at: Annotated[Time | None, Field(description="Judge the age as of then.")] = None
+
+
+class DebugSignatureOut(Wire):
+    """Why it does not fit; none of it holds a secret or a signature."""
+
+    valid: bool
+    cause: str
+    sentence: str
+    remedy: str
+    scheme: str | None = None
+    secret: Annotated[int | None, Field(description="Which secret fits, 1 for the first.")] = None
 
 
 @router.post(

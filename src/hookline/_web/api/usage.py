@@ -7,23 +7,27 @@ from fastapi import Query, Request
 from hookline import Usage
 from hookline._web.answers import Answer
 from hookline._web.api.callers import Reader, Reading, facade
-from hookline._web.api.models import Time, UsageDayOut, UsageOut
-from hookline._web.api.routes import Router, answers, errors_of
+from hookline._web.api.models.wire import Time, Wire
+from hookline._web.api.routes import Router, errors_of
 
 router = Router("Usage")
 Since = Annotated[Time | None, Query(description="From this day (UTC) on; 30 days by default.")]
 Until = Annotated[Time | None, Query(description="Until before this time; now by default.")]
 
-USAGE = {
-    "data": [
-        {
-            "appId": "app_0ERg67C6N3KNtcDb63Kjj21gtWm",
-            "day": "2027-01-15",
-            "messages": 120,
-            "attempts": 131,
-        }
-    ]
-}
+
+class UsageDayOut(Wire):
+    """One application on one day (UTC): messages published, attempts to deliver made."""
+
+    app_id: str
+    day: str
+    messages: int
+    attempts: int
+
+
+class UsageOut(Wire):
+    """Days, the oldest first."""
+
+    data: list[UsageDayOut]
 
 
 def shown(found: list[Usage]) -> UsageOut:
@@ -45,7 +49,7 @@ def shown(found: list[Usage]) -> UsageOut:
     "/app/{app_id}/usage",
     operation_id="v1.application.usage",
     response_model=UsageOut,
-    responses=answers(200, UsageOut, USAGE) | errors_of(400, 404),
+    responses=errors_of(400, 404),
 )
 async def application_usage(app: Reading, since: Since = None, until: Until = None) -> Answer:
     """Count messages and attempts of an application, day by day; days without any are left out."""
@@ -56,7 +60,7 @@ async def application_usage(app: Reading, since: Since = None, until: Until = No
     "/usage",
     operation_id="v1.usage.list",
     response_model=UsageOut,
-    responses=answers(200, UsageOut, USAGE) | errors_of(400),
+    responses=errors_of(400),
 )
 async def all_usage(
     request: Request, _: Reader, since: Since = None, until: Until = None

@@ -134,7 +134,7 @@ class Dashboard:
         except Exception as error:
             if begun:
                 raise
-            answer = await self._sorry(request, error)
+            answer = await self.sorry(request, error)
             await answer(scope, receive, send)
 
     def _of(self, pages: list[Page]) -> Any:
@@ -149,7 +149,8 @@ class Dashboard:
 
         return handle
 
-    async def _sorry(self, request: Request, error: Exception) -> Response:
+    async def sorry(self, request: Request, error: Exception) -> Response:
+        """Return the page that says what went wrong."""
         view = self.view(self.house, request)
         if isinstance(error, Refused):
             refused = error

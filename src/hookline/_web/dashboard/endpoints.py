@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from hookline import Endpoint
 from hookline._domain import ids
+from hookline._domain.event_type import newest
 from hookline._domain.example import example
 from hookline._domain.page import Cursor, Window
 from hookline._domain.receiver_check import EVENT as TEST_EVENT
@@ -243,10 +244,8 @@ async def _example(view: View, name: str) -> Any:
 
 def example_of(schemas: Mapping[str, Any]) -> Any:
     """Return an example of the newest version of an event type's schema."""
-    if not schemas:
-        return None
-    newest = max(schemas, key=lambda name: (int(name), "") if name.isdigit() else (0, name))
-    return example(schemas[newest])
+    schema = newest(schemas)
+    return None if schema is None else example(schema)
 
 
 async def rotate(view: View) -> Response:
