@@ -324,6 +324,49 @@ def test_messages_are_found(hookline, receiver):
     assert '"id": 1' in text
 
 
+def test_held_is_told_from_pending(hookline, receiver):
+    """And how often it was tried, and what came back, wherever a message is looked at."""
+    receiver.answer(503)
+    made = created(hookline, receiver.url, "--option=retry_schedule=[0,3600]")
+    tried = sent(hookline, "a.b", "--ordering-key=k")
+    receiver.wait_for(1)
+    shown = hookline("endpoints", "test", made["id"])
+    assert (shown.code, "pending, HTTP 503, next try" in shown.out) == (1, True)
+    assert hookline("endpoints", "pause", made["id"]).code == 0
+    held = sent(hookline, "a.b")
+
+    def found(state):
+        ended = hookline("messages", "list", "--endpoint", made["id"], "--state", state, "--json")
+        return {each["id"]: each for each in ended.document["messages"]}
+
+    assert {each["state"] for each in found("held").values()} == {"held"}
+    assert list(found("held")) == [held]
+    assert found("pending")[tried]["attempts"] == 1
+    shown = hookline("messages", "show", tried, "--json").document
+    assert shown["ordering_key"] == "k"
+    [stands] = shown["deliveries"]
+    assert (stands["state"], stands["attempts"], stands["last_status"]) == ("pending", 1, 503)
+    assert "pending, 1 attempt, HTTP 503, next try" in hookline("messages", "show", tried).out
+
+
+def test_an_endpoint_is_found_by_its_url(hookline):
+    """As people write it."""
+    made = created(hookline, "https://EXAMPLE.com")
+    for url in ("https://example.com", "https://example.com/", "https://EXAMPLE.com"):
+        assert hookline("endpoints", "show", url, "--json").document["id"] == made["id"]
+    gone = hookline("endpoints", "show", "https://example.com/other")
+    assert (gone.code, "hookline endpoints list" in gone.err) == (1, True)
+
+
+def test_a_wait_ends_when_its_time_is_over(hookline, receiver):
+    """With what is still open, and where."""
+    receiver.answer(503)
+    created(hookline, receiver.url)
+    ended = hookline("send", "a.b", "-d", "{}", "--wait", "--timeout", "1s")
+    assert ended.code == 1
+    assert f"not delivered within 1 s, it goes on in the background: {receiver.url}" in ended.err
+
+
 def test_what_a_message_said_is_erased(hookline, receiver):
     """After a question."""
     created(hookline, receiver.url)

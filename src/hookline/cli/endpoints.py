@@ -501,7 +501,7 @@ def _text(value: Any) -> str:
 
 
 def _show_health(ask: Ask, health: "EndpointHealth", stats: "EndpointStats") -> None:
-    from hookline.cli._show.out import state  # noqa: PLC0415
+    from hookline.cli._show.out import answer, state  # noqa: PLC0415
 
     out, circuit = ask.out, health.circuit.value
     row = f"{health.failures} in a row" if health.failures else ""
@@ -518,8 +518,7 @@ def _show_health(ask: Ask, health: "EndpointHealth", stats: "EndpointStats") -> 
             ),
             ("next attempt", out.when(health.next_attempt_at)),
             ("last attempt", out.when(health.last_attempt_at)),
-            ("last answer", f"HTTP {health.last_status}" if health.last_status else ""),
-            ("last failure", health.last_failure or ""),
+            ("last answer", answer(health.last_status, health.last_failure)),
             ("28 days", f"{stats.succeeded:,} succeeded, {stats.exhausted:,} exhausted"),
         ]
     )

@@ -276,6 +276,10 @@ async def list_attempted_messages(
     after: Time | None = None,
     with_content: WithContent = True,
     expanded_statuses: Expanded = False,
+    state: Annotated[
+        list[DeliveryState] | None,
+        Query(description="More exactly than `status`, in its place. Repeatable."),
+    ] = None,
 ) -> Answer:
     """List the messages sent to an endpoint, or to be sent, and where each stands there."""
     wanted = Filter(
@@ -284,7 +288,7 @@ async def list_attempted_messages(
         tag=tag,
         before=before,
         after=after,
-        states=_states(status),
+        states=tuple(state) if state else _states(status),
     )
     page = await app.attempted(endpoint_id, wanted, window)
 
@@ -292,6 +296,7 @@ async def list_attempted_messages(
         number, text = _status(each.state, expanded=expanded_statuses)
         found = shown_message(each.message, with_content=with_content)
         found |= {"status": number, "statusText": text}
+        found |= {"deliveryState": each.state.value, "attempts": each.attempts}
         if each.next_attempt_at is not None:
             found["nextAttempt"] = rfc3339(each.next_attempt_at)
         return found
@@ -327,6 +332,10 @@ async def list_attempted_destinations(
             status=number,
             status_text=text,
             next_attempt=stands.next_attempt_at,
+            delivery_state=stands.state.value,
+            attempts=stands.attempts,
+            last_status=stands.last_status,
+            last_failure=stands.last_error,
         )
 
     page = _part(await app.destinations(msg_id), window)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 import orjson
 
@@ -27,14 +28,23 @@ from hookline import (
     Window,
     generate_secret,
 )
-from hookline._domain import ids
+from hookline._domain import ids, url
 from hookline._domain.history import Followed
 from hookline._domain.options import EndpointOptions
+from hookline._domain.page import MAX_LIMIT
+from hookline._engine.receipt import unfinished
 from hookline.cli._reach import stream, wire
 from hookline.cli._reach.http import Client, Refused, part
 from hookline.cli._reach.protocol import BY_HAND
-from hookline.errors import DeliveryTimeout, EndpointNotFound, HooklineError, InvalidInput
+from hookline.errors import (
+    DeliveryTimeout,
+    EndpointNotFound,
+    HooklineError,
+    InvalidInput,
+    InvalidUrl,
+)
 
+T = TypeVar("T")
 LOOK = 0.5
 """Seconds between looks at something that goes on."""
 ROUTED = 5.0
@@ -87,15 +97,26 @@ class _Asking:
         path: str,
         window: Window | None,
         prefix: str | None,
-        make: Callable[[Any], Any],
+        make: Callable[[Any], T],
         query: Sequence[tuple[str, Any]] = (),
-    ) -> Page[Any]:
+    ) -> Page[T]:
         """Return a part of a list; those that are always newest first have no order."""
         part_ = window or Window()
         found = await self._ask("GET", path, query=[*_where(part_, prefix), *query])
         last = found["iterator"]
         key = ids.decode(prefix, last) if prefix is not None and last else last
         return Page([make(each) for each in found["data"]], not found["done"], key)
+
+    async def _whole(self, path: str, prefix: str, make: Callable[[Any], T]) -> AsyncIterator[T]:
+        """Yield a list to its end, whatever its length."""
+        cursor: Cursor | None = None
+        while True:
+            page = await self._page(path, Window(MAX_LIMIT, cursor), prefix, make)
+            for each in page.items:
+                yield each
+            if not page.more or page.last is None:
+                return
+            cursor = Cursor(page.last)
 
 
 def _where(window: Window, prefix: str | None) -> list[tuple[str, Any]]:
@@ -259,23 +280,23 @@ class RemoteApplication(_Asking):
         return self._receipt(made)
 
     def _receipt(self, made: Mapping[str, Any]) -> Receipt:
+        now = asyncio.get_running_loop().time
+        name, published = made["id"], now()
+
         async def wait(timeout: float) -> list[DeliveryStatus]:
-            return await self._delivered(made["id"], timeout)
+            deadline = now() + timeout
+            while True:
+                found = [status for _, status in await self.destinations(name)]
+                # A server does not tell a message that nobody wants from one not routed yet.
+                if all(each.state.final for each in found) and (
+                    found or now() > published + ROUTED
+                ):
+                    return found
+                if now() >= deadline:
+                    raise DeliveryTimeout(unfinished(name, timeout, found or None))
+                await asyncio.sleep(LOOK)
 
-        return Receipt(made["id"], made["eventType"], duplicate=False, _delivered=wait)
-
-    async def _delivered(self, message: str, timeout: float) -> list[DeliveryStatus]:
-        began = asyncio.get_running_loop().time()
-        while True:
-            found = [status for _, status in await self.destinations(message)]
-            waited = asyncio.get_running_loop().time() - began
-            if all(each.state.final for each in found) and (found or waited > ROUTED):
-                return found
-            if waited > timeout:
-                raise DeliveryTimeout(
-                    f"{message}: not delivered within {timeout:g} s, it goes on in the background"
-                )
-            await asyncio.sleep(LOOK)
+        return Receipt(name, made["eventType"], duplicate=False, _delivered=wait)
 
     async def cancel(self, message_id: str) -> int:
         """Cancel what has not been sent."""
@@ -288,15 +309,13 @@ class RemoteApplication(_Asking):
         """Return one, by id, uid or URL."""
         if "://" not in name:
             return wire.endpoint(await self._ask("GET", f"/endpoint/{part(name)}"))
-        cursor: Cursor | None = None
-        while True:
-            page = await self.endpoint_page(Window(250, cursor))
-            for each in page.items:
-                if each.url == name:
-                    return each
-            if not page.more or page.last is None:
-                raise EndpointNotFound(f"no endpoint {name!r}; see hookline endpoints list")
-            cursor = Cursor(page.last)
+        names = {name}
+        with suppress(InvalidUrl):
+            names.add(str(url.parse(name)))  # as it is stored
+        async for each in self._whole("/endpoint", ids.ENDPOINT, wire.endpoint):
+            if each.url in names:
+                return each
+        raise EndpointNotFound(f"no endpoint {name!r}")
 
     async def _own(self, name: str) -> str:
         """Return the path of an endpoint."""
@@ -459,23 +478,14 @@ class RemoteApplication(_Asking):
         if which.text is not None:
             raise NotOffered("looking for text at one endpoint")
         path = f"{await self._own(endpoint)}/msg"
-        query = [*_filter(which), ("with_content", "false"), ("expanded_statuses", "true")]
-        if which.states:
-            query.append(("status", _status(which.states)))
-        return await self._page(path, window, ids.MESSAGE, _attempted, query)
+        query = [*_filter(which), ("with_content", "false")]
+        query += [("state", each.value) for each in which.states]
+        return await self._page(path, window, ids.MESSAGE, wire.attempted, query)
 
     async def destinations(self, message_id: str) -> list[tuple[Endpoint, DeliveryStatus]]:
         """Return where a message stands at each endpoint."""
-        places = await self._ask(
-            "GET",
-            f"/msg/{part(message_id)}/endpoint",
-            query=[("limit", 250), ("expanded_statuses", "true")],
-        )
-        if not places["data"]:
-            return []
-        page = await self.attempts_of(message_id, None, Window(250))
-        made = [each.attempt for each in page.items]
-        return [wire.delivery(each, made) for each in places["data"]]
+        path = f"/msg/{part(message_id)}/endpoint"
+        return [each async for each in self._whole(path, ids.ENDPOINT, wire.delivery)]
 
     async def attempt(self, message_id: str, attempt_id: str) -> AttemptOf:
         """Return one attempt."""
@@ -574,11 +584,6 @@ class RemoteApplication(_Asking):
             await asyncio.sleep(LOOK)
 
 
-def _attempted(found: Mapping[str, Any]) -> Attempted:
-    again = wire.maybe(found.get("nextAttempt"))
-    return Attempted(wire.message(found), wire.state(found), 0, again)
-
-
 def _filter(wanted: Filter) -> list[tuple[str, Any]]:
     return [
         ("event_types", ",".join(wanted.event_types) or None),
@@ -593,20 +598,3 @@ def _filter(wanted: Filter) -> list[tuple[str, Any]]:
 def _attempts(wanted: Filter) -> list[tuple[str, Any]]:
     ended = None if wanted.succeeded is None else 0 if wanted.succeeded else 2
     return [*_filter(wanted), ("status", ended), ("status_code_class", wanted.status_class)]
-
-
-_STATUS = {
-    DeliveryState.SUCCEEDED: 0,
-    DeliveryState.PENDING: 1,
-    DeliveryState.HELD: 1,
-    DeliveryState.EXHAUSTED: 2,
-    DeliveryState.SENDING: 3,
-    DeliveryState.CANCELED: 4,
-}
-
-
-def _status(states: Iterable[DeliveryState]) -> int:
-    found = {_STATUS[each] for each in states}
-    if len(found) != 1:
-        raise NotOffered("several states at once")
-    return found.pop()

@@ -9,6 +9,7 @@ import orjson
 from hookline import (
     Application,
     Attempt,
+    Attempted,
     AttemptOf,
     DeliveryState,
     DeliveryStatus,
@@ -27,13 +28,6 @@ from hookline._domain.options import KNOWN
 from hookline._domain.replay import FAILED, Selection
 from hookline.errors import InvalidInput
 
-_STATES = {
-    0: DeliveryState.SUCCEEDED,
-    1: DeliveryState.PENDING,
-    2: DeliveryState.EXHAUSTED,
-    3: DeliveryState.SENDING,
-    4: DeliveryState.CANCELED,
-}
 _TUPLES = ("retry_schedule", "signatures", "allowed_networks", "channels")
 _RENAMED = {"rate_limit": "throttleRate", "events": "eventTypes"}
 EXPIRED = b'{"expired":true}'
@@ -171,15 +165,15 @@ def message(found: Mapping[str, Any]) -> Message:
         tags=tuple(found.get("tags") or ()),
         deliver_at=maybe(found.get("deliverAt")),
         canceled_at=maybe(found.get("canceledAt")),
+        ordering_key=found.get("orderingKey"),
     )
 
 
-def state(found: Mapping[str, Any]) -> DeliveryState:
-    """Return where a delivery stands; one that waits for an endpoint that is off is held."""
-    stands = _STATES[found["status"]]
-    if stands is DeliveryState.PENDING and found.get("state") in ("disabled", "pending"):
-        return DeliveryState.HELD
-    return stands
+def attempted(found: Mapping[str, Any]) -> Attempted:
+    """Return a message and where it stands at an endpoint."""
+    again = maybe(found.get("nextAttempt"))
+    state = DeliveryState(found["deliveryState"])
+    return Attempted(message(found), state, found["attempts"], again)
 
 
 def attempt(found: Mapping[str, Any]) -> AttemptOf:
@@ -209,21 +203,17 @@ def attempt(found: Mapping[str, Any]) -> AttemptOf:
     return AttemptOf(made, None if msg is None else message(msg))
 
 
-def delivery(
-    found: Mapping[str, Any], attempts: "list[Attempt]"
-) -> tuple[Endpoint, DeliveryStatus]:
-    """Return where a message stands at an endpoint, with what its attempts tell of it."""
+def delivery(found: Mapping[str, Any]) -> tuple[Endpoint, DeliveryStatus]:
+    """Return an endpoint, and where a message stands there."""
     place = endpoint(found)
-    mine = [each for each in attempts if each.endpoint_id == place.id]
-    last = max(mine, key=lambda each: each.started_at, default=None)
     return place, DeliveryStatus(
         endpoint_id=place.id or "",
         url=place.url,
-        state=state(found),
-        attempts=max((each.number for each in mine), default=0),
+        state=DeliveryState(found["deliveryState"]),
+        attempts=found["attempts"],
         next_attempt_at=maybe(found.get("nextAttempt")),
-        last_status=None if last is None else last.status,
-        last_error=None if last is None else last.failure,
+        last_status=found.get("lastStatus"),
+        last_error=found.get("lastFailure"),
     )
 
 
