@@ -240,6 +240,9 @@ def test_headers_are_changed_one_by_one(hookline, receiver):
     assert ended.out == "X-B: ***\nX-C: ***\n"
     ended = hookline("endpoints", "headers", "h", "--reveal", "--json")
     assert ended.document["headers"] == {"X-B": "2", "X-C": "3"}
+    ended = hookline("endpoints", "headers", "h", "--set=X-Api-Key: abc", "--reveal")
+    assert ("X-Api-Key: abc" in ended.out) != hookline.remote
+    assert ("on its machine they are shown" in ended.err) == hookline.remote
     bad = hookline("endpoints", "headers", "h", "--set", "nonsense")
     assert (bad.code, "--set 'Name: value'" in bad.err) == (2, True)
 
@@ -255,6 +258,9 @@ def test_a_secret_is_rotated(hookline, receiver):
     sent(hookline, "a.b", "--wait")
     [got] = receiver.wait_for(1)
     assert len(got.headers["webhook-signature"].split()) == 2
+    both = hookline("endpoints", "rotate-secret", "s", "--ed25519", "--secret-file", "-", stdin="x")
+    assert (both.code, "--ed25519" in both.err) == (2, True)
+    assert hookline("endpoints", "secret", "s").out.strip() == new
     own = "whsec_" + "A" * 32
     assert hookline("endpoints", "rotate-secret", "s", "--secret-file", "-", stdin=f"{own}\n")
     assert hookline("endpoints", "secret", "s").out.strip() == own
@@ -460,8 +466,23 @@ def test_one_message_is_replayed_whatever_became_of_it(hookline, receiver):
     assert ended.code == 0, ended.err
     assert ended.document["message_id"] == message
     receiver.wait_for(2)
-    assert hookline("replay", "start").code == 2
-    assert hookline("replay", "start", "--since=1h", "--state=nonsense").code != 0
+    nothing = hookline("replay", "start")
+    assert (nothing.code, "give either --since or --message" in nothing.err) == (2, True)
+    wrong = hookline("replay", "start", "--since=1h", "--state=nonsense")
+    assert (wrong.code, "is no state" in wrong.err) == (2, True)
+
+
+def test_replays_are_listed_in_pages(hookline):
+    """As every list is."""
+    assert "hookline replay start" in hookline("replay", "list").err
+    made = [hookline("replay", "start", "--since=1h", "--json").document["id"] for _ in range(3)]
+    page = hookline("replay", "list", "--limit=2", "--json").document
+    assert [each["id"] for each in page["replays"]] == made[:0:-1]
+    rest = hookline("replay", "list", "--from", page["more_from"], "--json").document
+    assert [each["id"] for each in rest["replays"]] == made[:1]
+    assert rest["more_from"] is None
+    assert hookline("replay", "list", "--limit=1000", "--json").document["more_from"] is None
+    assert hookline("replay", "list", "--from=nonsense").code == 2
 
 
 def test_a_message_is_resent_and_canceled(hookline, receiver):
@@ -499,6 +520,14 @@ def test_event_types_live_their_lives(hookline, tmp_path):
     assert hookline("event-types", "delete", name, "--expunge", "--yes").code == 0
     gone = hookline("event-types", "show", name)
     assert (gone.code, "hookline event-types list" in gone.err) == (1, True)
+
+
+@pytest.mark.parametrize("rate", ["inf", "nan", "-1", "0.0000001"])
+def test_a_rate_that_is_none_is_refused(hookline, rate):
+    """With exit code 2, wherever it is judged."""
+    for command in (["apps", "create", "X"], ["endpoints", "create", "https://example.com/"]):
+        ended = hookline(*command, "--rate-limit", rate)
+        assert (ended.code, "rate" in ended.err.lower()) == (2, True)
 
 
 def test_applications_live_their_lives(hookline):

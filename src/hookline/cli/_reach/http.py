@@ -136,7 +136,7 @@ class Client:
             return Refused(f"{self.base} answered {status}: is Hookline there?", status)
         if status == 400:  # noqa: PLR2004
             return InvalidInput(detail)
-        return Refused(detail + _HINTS.get(status, ""), status)
+        return Refused(NO_KEY if status == UNKNOWN else detail + _HINTS.get(status, ""), status)
 
     def _unreachable(self, reason: Any) -> str:
         if isinstance(reason, ssl.SSLCertVerificationError):
@@ -150,10 +150,18 @@ class Client:
         return f"{self.base} cannot be reached: {text}; is hookline serve running there?"
 
 
+UNKNOWN = 401
+NO_KEY = "the server does not take this key: is it revoked, expired, or another server's?"
 _HINTS = {
-    401: "; the server does not take this key: is it revoked, expired, or another server's?",
     429: "; try again later",
     503: "; try again",
+}
+_SECRET = "over a server a secret is whsec_ or whsk_, and 32 to 100 characters of base64"
+_NAME = "has other characters than A-Z a-z 0-9 - _ ."
+_FORMS = {
+    "secret": _SECRET,
+    "key": _SECRET,
+    "eventTypes": "expected an event type such as customer.created, customer.*, or *",
 }
 
 
@@ -183,6 +191,8 @@ def _fault(fault: Any) -> str:
         return str(fault)
     where = [str(each) for each in fault.get("loc", ()) if each not in ("body", "query", "path")]
     text = str(fault.get("msg", ""))
+    if fault.get("type") == "string_pattern_mismatch":
+        text = next((_FORMS[name] for name in where if name in _FORMS), _NAME)
     if text == "blocked_destination":
         text += " (nothing may be sent there; on the server's machine: hookline check-url)"
     return f"{'.'.join(where)}: {text}" if where else text

@@ -40,7 +40,6 @@ from hookline.errors import (
     DeliveryTimeout,
     EndpointNotFound,
     HooklineError,
-    InvalidInput,
     InvalidUrl,
 )
 
@@ -85,9 +84,10 @@ class _Asking:
         self._client = client
         self._base = base
 
-    async def _ask(
+    async def ask(
         self, method: str, path: str = "", body: Any = None, query: Any = (), **headers: str
     ) -> Any:
+        """Return the document that a request is answered with; see `Client.ask`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         ask = self._client.ask
         return await asyncio.to_thread(ask, method, self._base + path, query, body, named)
@@ -102,7 +102,7 @@ class _Asking:
     ) -> Page[T]:
         """Return a part of a list; those that are always newest first have no order."""
         part_ = window or Window()
-        found = await self._ask("GET", path, query=[*_where(part_, prefix), *query])
+        found = await self.ask("GET", path, query=[*_where(part_, prefix), *query])
         last = found["iterator"]
         key = ids.decode(prefix, last) if prefix is not None and last else last
         return Page([make(each) for each in found["data"]], not found["done"], key)
@@ -145,13 +145,12 @@ class RemoteApplications(_Asking):
         metadata: Mapping[str, str] | None = None,
     ) -> Application:
         """Make one."""
-        body = {"name": name, "uid": uid, "metadata": dict(metadata or {})}
-        body |= _rate({"rate_limit": rate_limit})
-        return wire.application(await self._ask("POST", "", body))
+        values = {"name": name, "uid": uid, "rate_limit": rate_limit, "metadata": metadata or {}}
+        return wire.application(await self.ask("POST", "", wire.fields(values)))
 
     async def get(self, name: str) -> Application:
         """Return one."""
-        return wire.application(await self._ask("GET", f"/{part(name)}"))
+        return wire.application(await self.ask("GET", f"/{part(name)}"))
 
     async def page(self, window: Window | None = None) -> Page[Application]:
         """Return a part of them."""
@@ -159,22 +158,11 @@ class RemoteApplications(_Asking):
 
     async def update(self, name: str, /, **changes: Any) -> Application:
         """Change what is named."""
-        return wire.application(await self._ask("PATCH", f"/{part(name)}", _rate(changes)))
+        return wire.application(await self.ask("PATCH", f"/{part(name)}", wire.fields(changes)))
 
     async def delete(self, name: str) -> None:
         """Delete one."""
-        await self._ask("DELETE", f"/{part(name)}")
-
-
-def _rate(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an application by the names of the wire."""
-    found = {wire.camel(name): value for name, value in values.items() if name != "rate_limit"}
-    rate = values.get("rate_limit")
-    if rate is not None:
-        if rate != int(rate):
-            raise InvalidInput(f"rate_limit: {rate:g}: over a server it is a whole number")
-        found["throttleRate"] = int(rate)
-    return found
+        await self.ask("DELETE", f"/{part(name)}")
 
 
 class RemoteEventTypes(_Asking):
@@ -196,20 +184,20 @@ class RemoteEventTypes(_Asking):
         feature_flags: Sequence[str] = (),
     ) -> EventType:
         """Make one."""
-        body = {
+        values = {
             "name": name,
             "description": description,
             "schemas": schemas,
             "archived": archived,
             "deprecated": deprecated,
-            "groupName": group_name,
-            "featureFlags": list(feature_flags) or None,
+            "group_name": group_name,
+            "feature_flags": list(feature_flags) or None,
         }
-        return wire.event_type(await self._ask("POST", "", body))
+        return wire.event_type(await self.ask("POST", "", wire.fields(values)))
 
     async def get(self, name: str) -> EventType:
         """Return one."""
-        return wire.event_type(await self._ask("GET", f"/{part(name)}"))
+        return wire.event_type(await self.ask("GET", f"/{part(name)}"))
 
     async def page(
         self, window: Window | None = None, *, archived: bool = False
@@ -220,12 +208,11 @@ class RemoteEventTypes(_Asking):
 
     async def update(self, name: str, /, **changes: Any) -> EventType:
         """Change what is named."""
-        body = {wire.camel(field): value for field, value in changes.items()}
-        return wire.event_type(await self._ask("PATCH", f"/{part(name)}", body))
+        return wire.event_type(await self.ask("PATCH", f"/{part(name)}", wire.fields(changes)))
 
     async def delete(self, name: str, *, expunge: bool = False) -> None:
         """Archive one, or forget it."""
-        await self._ask("DELETE", f"/{part(name)}", query=[("expunge", _flag(expunge))])
+        await self.ask("DELETE", f"/{part(name)}", query=[("expunge", _flag(expunge))])
 
 
 def _flag(value: bool) -> str:
@@ -239,6 +226,7 @@ class RemoteApplication(_Asking):
         """`name` is its id or uid."""
         super().__init__(client, f"/app/{part(name)}")
         self.name = name
+        self._tasks = _Asking(client, "/background-task")
 
     # publishing ----------------------------------------------------------------------------
 
@@ -268,7 +256,7 @@ class RemoteApplication(_Asking):
         document = orjson.dumps({n: v for n, v in fields.items() if v is not None})
         headers = {} if idempotency_key is None else {"Idempotency_Key": idempotency_key}
         try:
-            made = await self._ask("POST", "/msg", document, [("with_content", "false")], **headers)
+            made = await self.ask("POST", "/msg", document, [("with_content", "false")], **headers)
         except Refused as error:
             if error.status != 409 or idempotency_key is None:  # noqa: PLR2004
                 raise
@@ -300,7 +288,7 @@ class RemoteApplication(_Asking):
 
     async def cancel(self, message_id: str) -> int:
         """Cancel what has not been sent."""
-        found = await self._ask("POST", f"/msg/{part(message_id)}/cancel")
+        found = await self.ask("POST", f"/msg/{part(message_id)}/cancel")
         return int(found["canceled"])
 
     # endpoints -----------------------------------------------------------------------------
@@ -308,7 +296,7 @@ class RemoteApplication(_Asking):
     async def endpoint(self, name: str) -> Endpoint:
         """Return one, by id, uid or URL."""
         if "://" not in name:
-            return wire.endpoint(await self._ask("GET", f"/endpoint/{part(name)}"))
+            return wire.endpoint(await self.ask("GET", f"/endpoint/{part(name)}"))
         names = {name}
         with suppress(InvalidUrl):
             names.add(str(url.parse(name)))  # as it is stored
@@ -330,7 +318,7 @@ class RemoteApplication(_Asking):
     async def show_secret(self, endpoint: str) -> str | None:
         """Return its secret."""
         try:
-            return str((await self._ask("GET", f"{await self._own(endpoint)}/secret"))["key"])
+            return str((await self.ask("GET", f"{await self._own(endpoint)}/secret"))["key"])
         except Refused as error:
             if error.status != NOT_FOUND or "has no secret" not in str(error):
                 raise
@@ -338,7 +326,7 @@ class RemoteApplication(_Asking):
 
     async def headers(self, found: Endpoint) -> dict[str, str]:
         """Return the headers of an endpoint; sensitive ones the server masks."""
-        told = await self._ask("GET", f"/endpoint/{part(found.id or '')}/headers")
+        told = await self.ask("GET", f"/endpoint/{part(found.id or '')}/headers")
         return {**told["headers"], **dict.fromkeys(told["sensitive"], "***")}
 
     async def change_headers(
@@ -346,7 +334,7 @@ class RemoteApplication(_Asking):
     ) -> None:
         """Set some headers of an endpoint and take others away."""
         body = {"headers": dict(new), "deleteHeaders": list(gone)}
-        await self._ask("PATCH", f"/endpoint/{part(found.id or '')}/headers", body)
+        await self.ask("PATCH", f"/endpoint/{part(found.id or '')}/headers", body)
 
     async def create_endpoint(
         self,
@@ -363,7 +351,7 @@ class RemoteApplication(_Asking):
         values = {"url": url, "events": list(events), "uid": uid, "disabled": disabled, **options}
         body = wire.endpoint_body(values)
         body |= {"secret": secret, "headers": dict(headers or {}) or None}
-        made = wire.endpoint(await self._ask("POST", "/endpoint", body))
+        made = wire.endpoint(await self.ask("POST", "/endpoint", body))
         own = await self.show_secret(made.id or "")
         return replace(made, secret=own, headers=await self.headers(made))
 
@@ -374,23 +362,23 @@ class RemoteApplication(_Asking):
         if disabled is not None:
             changes["disabled"] = disabled
         body = wire.endpoint_body(changes)
-        return wire.endpoint(await self._ask("PATCH", await self._own(endpoint), body))
+        return wire.endpoint(await self.ask("PATCH", await self._own(endpoint), body))
 
     async def delete_endpoint(self, endpoint: str) -> None:
         """Delete one."""
-        await self._ask("DELETE", await self._own(endpoint))
+        await self.ask("DELETE", await self._own(endpoint))
 
     async def endpoint_health(self, endpoint: str) -> EndpointHealth:
         """Return how one is doing."""
-        return wire.health(await self._ask("GET", f"{await self._own(endpoint)}/health"))
+        return wire.health(await self.ask("GET", f"{await self._own(endpoint)}/health"))
 
     async def endpoint_stats(self, endpoint: str) -> EndpointStats:
         """Count how its deliveries ended."""
-        return wire.stats(await self._ask("GET", f"{await self._own(endpoint)}/stats"))
+        return wire.stats(await self.ask("GET", f"{await self._own(endpoint)}/stats"))
 
     async def pause(self, endpoint: str) -> None:
         """Hold its deliveries for a while."""
-        await self._ask("POST", f"{await self._own(endpoint)}/pause")
+        await self.ask("POST", f"{await self._own(endpoint)}/pause")
 
     async def disable(self, endpoint: str, reason: str) -> None:
         """Hold its deliveries; the server has a reason of its own."""
@@ -400,7 +388,7 @@ class RemoteApplication(_Asking):
 
     async def enable(self, endpoint: str) -> int:
         """Send to it again."""
-        found = await self._ask("POST", f"{await self._own(endpoint)}/resume")
+        found = await self.ask("POST", f"{await self._own(endpoint)}/resume")
         return int(found["released"])
 
     async def rotate_secret(
@@ -415,7 +403,7 @@ class RemoteApplication(_Asking):
         if secret is None and kind is not None:
             secret = generate_secret(kind)
         body = {"key": secret, "gracePeriodSeconds": round(overlap.total_seconds())}
-        found = await self._ask("POST", f"{await self._own(endpoint)}/secret/rotate", body)
+        found = await self.ask("POST", f"{await self._own(endpoint)}/secret/rotate", body)
         return str(found["key"])
 
     async def send_test(self, endpoint: str, event: str | None = None, data: Any = None) -> Receipt:
@@ -424,7 +412,7 @@ class RemoteApplication(_Asking):
             raise NotOffered("data of your own in a test")
         body = {"eventType": event or PING}
         return self._receipt(
-            await self._ask("POST", f"{await self._own(endpoint)}/send-example", body)
+            await self.ask("POST", f"{await self._own(endpoint)}/send-example", body)
         )
 
     async def verify_endpoint(self, endpoint: str, *, timeout: float = 60.0) -> Endpoint:  # noqa: ARG002
@@ -435,7 +423,7 @@ class RemoteApplication(_Asking):
 
     async def message(self, name: str) -> Message:
         """Return one."""
-        return wire.message(await self._ask("GET", f"/msg/{part(name)}"))
+        return wire.message(await self.ask("GET", f"/msg/{part(name)}"))
 
     async def messages(
         self, wanted: Filter | None = None, window: Window | None = None
@@ -490,7 +478,7 @@ class RemoteApplication(_Asking):
     async def attempt(self, message_id: str, attempt_id: str) -> AttemptOf:
         """Return one attempt."""
         path = f"/msg/{part(message_id)}/attempt/{part(attempt_id)}"
-        return wire.attempt(await self._ask("GET", path))
+        return wire.attempt(await self.ask("GET", path))
 
     async def attempts_of(
         self, message_id: str, wanted: Filter | None = None, window: Window | None = None
@@ -513,12 +501,12 @@ class RemoteApplication(_Asking):
 
     async def resend(self, message_id: str, endpoint: str) -> bool:
         """Send a message to an endpoint once more."""
-        await self._ask("POST", f"/msg/{part(message_id)}{await self._own(endpoint)}/resend")
+        await self.ask("POST", f"/msg/{part(message_id)}{await self._own(endpoint)}/resend")
         return True
 
     async def erase(self, message_id: str) -> None:
         """Erase what a message said."""
-        await self._ask("DELETE", f"/msg/{part(message_id)}/content")
+        await self.ask("DELETE", f"/msg/{part(message_id)}/content")
 
     # replays -------------------------------------------------------------------------------
 
@@ -556,23 +544,21 @@ class RemoteApplication(_Asking):
             "dryRun": dry_run,
         }
         given = {name: value for name, value in body.items() if value is not None}
-        return wire.job(await self._ask("POST", "/replay", given))
+        return wire.job(await self.ask("POST", "/replay", given))
 
     async def job(self, job_id: str) -> Job:
         """Return a replay."""
-        ask = self._client.ask
-        return wire.job(await asyncio.to_thread(ask, "GET", f"/background-task/{part(job_id)}"))
+        return wire.job(await self._tasks.ask("GET", f"/{part(job_id)}"))
 
     async def jobs(self, *, limit: int = 100, before: str | None = None) -> list[Job]:
         """Return replays, the newest first."""
         query = [("limit", limit), ("iterator", before)]
-        found = await self._ask("GET", "/background-task", query=query)
+        found = await self.ask("GET", "/background-task", query=query)
         return [wire.job(each) for each in found["data"]]
 
     async def cancel_job(self, job_id: str) -> Job:
         """Stop a replay."""
-        path = f"/background-task/{part(job_id)}/cancel"
-        return wire.job(await asyncio.to_thread(self._client.ask, "POST", path))
+        return wire.job(await self._tasks.ask("POST", f"/{part(job_id)}/cancel"))
 
     async def watch_job(self, job_id: str) -> AsyncIterator[Job]:
         """Yield a replay as it gets further, until it has ended."""

@@ -101,12 +101,7 @@ def endpoint_body(values: Mapping[str, Any]) -> dict[str, Any]:
     for name in values:
         if name not in (*KNOWN, "url", "events", "uid", "secret", "disabled"):
             raise InvalidInput(f"{name}: an endpoint has no such option")
-    found = {_RENAMED.get(name, camel(name)): _plain(value) for name, value in values.items()}
-    rate = found.get("throttleRate")
-    if isinstance(rate, float):
-        if not rate.is_integer():
-            raise InvalidInput(f"rate_limit: {rate:g}: over a server it is a whole number")
-        found["throttleRate"] = int(rate)
+    found = fields(values)
     if found.get("eventTypes") == ["*"]:
         found["eventTypes"] = None
     for name, empty in (
@@ -117,6 +112,17 @@ def endpoint_body(values: Mapping[str, Any]) -> dict[str, Any]:
     ):
         if name in found and found[name] is None:
             found[name] = empty
+    return found
+
+
+def fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by the names of the wire."""
+    found = {_RENAMED.get(name, camel(name)): _plain(value) for name, value in values.items()}
+    rate = found.get("throttleRate")
+    if isinstance(rate, float):
+        if not rate.is_integer():
+            raise InvalidInput(f"rate_limit: {rate:g}: over a server it is a whole number")
+        found["throttleRate"] = int(rate)
     return found
 
 
