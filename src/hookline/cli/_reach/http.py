@@ -136,7 +136,7 @@ class Client:
             return Refused(f"{self.base} answered {status}: is Hookline there?", status)
         if status == 400:  # noqa: PLR2004
             return InvalidInput(detail)
-        return Refused(NO_KEY if status == UNKNOWN else detail + _HINTS.get(status, ""), status)
+        return Refused(detail + _HINTS.get(status, ""), status)
 
     def _unreachable(self, reason: Any) -> str:
         if isinstance(reason, ssl.SSLCertVerificationError):
@@ -150,9 +150,8 @@ class Client:
         return f"{self.base} cannot be reached: {text}; is hookline serve running there?"
 
 
-UNKNOWN = 401
-NO_KEY = "the server does not take this key: is it revoked, expired, or another server's?"
 _HINTS = {
+    401: "; the server does not take this key: is it revoked, expired, or another server's?",
     429: "; try again later",
     503: "; try again",
 }
