@@ -34,6 +34,7 @@ from hookline._domain.options import EndpointOptions
 from hookline._domain.page import MAX_LIMIT
 from hookline._engine.receipt import unfinished
 from hookline.cli._reach import stream, wire
+from hookline.cli._reach.aside import aside
 from hookline.cli._reach.http import Client, Refused, part
 from hookline.cli._reach.protocol import BY_HAND
 from hookline.errors import (
@@ -90,7 +91,7 @@ class _Asking:
         """Return the document that a request is answered with; see `Client.ask`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         ask = self._client.ask
-        return await asyncio.to_thread(ask, method, self._base + path, query, body, named)
+        return await aside(ask, method, self._base + path, query, body, named)
 
     async def _page(
         self,
@@ -446,9 +447,7 @@ class RemoteApplication(_Asking):
         query += [("since", wire.rfc3339(since))] if since is not None else []
         headers = {} if after is None else {"Last-Event-ID": after}
         open_ = self._client.open
-        answer = await asyncio.to_thread(
-            open_, "GET", f"{self._base}/listen", query, None, headers, SILENT
-        )
+        answer = await aside(open_, "GET", f"{self._base}/listen", query, None, headers, SILENT)
         async for kind, name, text in stream.events(answer):
             if kind == "message":
                 found = orjson.loads(text)
