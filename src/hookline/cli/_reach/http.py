@@ -65,13 +65,14 @@ class Client:
         query: Query = (),
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
     ) -> Any:
         """Return the document a request is answered with; None for an empty answer.
 
         A body is a document, or bytes that are JSON already. Raises Refused, or InvalidInput for
         what was asked for wrongly.
         """
-        with self.open(method, path, query, body, headers) as answer:
+        with self.open(method, path, query, body, headers, timeout) as answer:
             content = self._guarded(answer.read)
         if not content:
             return None
@@ -93,7 +94,10 @@ class Client:
     ) -> HTTPResponse:
         """Return the answer to a request, to be read; raises as `ask`."""
         told = urlencode([(name, value) for name, value in query if value is not None])
-        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"has what JSON has not: {error}") from None
         request = urllib.request.Request(  # noqa: S310 - http or https: `_base` saw to it
             f"{self.base}{PREFIX}{path}{'?' * bool(told)}{told}", data, method=method
         )

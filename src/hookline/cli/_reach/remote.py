@@ -13,6 +13,8 @@ from hookline import (
     Application,
     Attempted,
     AttemptOf,
+    AuditEntry,
+    AuditFilter,
     Cursor,
     DeliveryState,
     DeliveryStatus,
@@ -24,7 +26,9 @@ from hookline import (
     Job,
     Message,
     Page,
+    Plan,
     Receipt,
+    Usage,
     Window,
     generate_secret,
 )
@@ -35,18 +39,21 @@ from hookline._domain.page import MAX_LIMIT
 from hookline._engine.receipt import unfinished
 from hookline.cli._reach import stream, wire
 from hookline.cli._reach.aside import aside
-from hookline.cli._reach.http import Client, Refused, part
+from hookline.cli._reach.http import TIMEOUT, Client, Refused, part
 from hookline.cli._reach.protocol import BY_HAND
 from hookline.errors import (
     DeliveryTimeout,
     EndpointNotFound,
     HooklineError,
     InvalidUrl,
+    PlanOutdated,
 )
 
 T = TypeVar("T")
 LOOK = 0.5
 """Seconds between looks at something that goes on."""
+LONG = 600.0
+"""Seconds until a server counts as silent that works on a whole configuration."""
 ROUTED = 5.0
 """Seconds after which a message that goes nowhere counts as wanted by nobody."""
 SILENT = 40.0
@@ -63,35 +70,23 @@ class NotOffered(HooklineError):
         super().__init__(f"{what}: not over a server; run it on its machine, with --database")
 
 
-class Remote:
-    """All of a deployment. As `Webhooks`, for the commands."""
-
-    def __init__(self, server: str, key: str | None) -> None:
-        """Raises InvalidSettings for what is no server, or without a key."""
-        self.client = Client(server, key)
-        self.applications = RemoteApplications(self.client)
-        self.event_types = RemoteEventTypes(self.client)
-
-    async def for_application(self, name: str) -> "RemoteApplication":
-        """Return one application; that it is there, the first question to it tells."""
-        return RemoteApplication(self.client, name)
-
-    async def stop(self) -> None:
-        """Nothing is open."""
-
-
 class _Asking:
     def __init__(self, client: Client, base: str) -> None:
-        self._client = client
+        self.client = client
         self._base = base
 
     async def ask(
-        self, method: str, path: str = "", body: Any = None, query: Any = (), **headers: str
+        self,
+        method: str,
+        path: str = "",
+        body: Any = None,
+        query: Any = (),
+        headers: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
     ) -> Any:
         """Return the document that a request is answered with; see `Client.ask`."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        ask = self._client.ask
-        return await aside(ask, method, self._base + path, query, body, named)
+        ask = self.client.ask
+        return await aside(ask, method, self._base + path, query, body, headers, timeout)
 
     async def _page(
         self,
@@ -118,6 +113,64 @@ class _Asking:
             if not page.more or page.last is None:
                 return
             cursor = Cursor(page.last)
+
+
+class Remote(_Asking):
+    """All of a deployment. As `Webhooks`, for the commands."""
+
+    def __init__(self, server: str, key: str | None) -> None:
+        """Raises InvalidSettings for what is no server, or without a key."""
+        super().__init__(Client(server, key), "")
+        self.applications = RemoteApplications(self.client)
+        self.event_types = RemoteEventTypes(self.client)
+
+    async def for_application(self, name: str) -> "RemoteApplication":
+        """Return one application; that it is there, the first question to it tells."""
+        return RemoteApplication(self.client, name)
+
+    async def all_usage(self, *, since: datetime | None = None) -> list[Usage]:
+        """Count messages and attempts of every application, day by day."""
+        found = await self.ask("GET", "/usage", query=[("since", wire.rfc3339(since))])
+        return [wire.usage(each) for each in found["data"]]
+
+    async def audit(
+        self, wanted: AuditFilter | None = None, window: Window | None = None
+    ) -> Page[AuditEntry]:
+        """Return who changed what, the newest first."""
+        which = wanted or AuditFilter()
+        query = [
+            ("app_id", which.application),
+            ("action", which.action),
+            ("actor", which.actor),
+            ("target", which.target),
+            ("before", wire.rfc3339(which.before)),
+            ("after", wire.rfc3339(which.after)),
+        ]
+        return await self._page("/audit", window, ids.AUDIT, wire.audited, query)
+
+    async def export(self, *, secrets: bool = False) -> dict[str, Any]:
+        """Return the configuration as one document."""
+        found: dict[str, Any] = await self.ask(
+            "GET", "/export", query=[("secrets", _flag(secrets))], timeout=LONG
+        )
+        return found
+
+    async def plan(self, document: Mapping[str, Any], *, prune: bool = False) -> Plan:
+        """Return what importing a document would change."""
+        query = [("dry_run", "true"), ("prune", _flag(prune))]
+        found = await self.ask("POST", "/import", document, query, timeout=LONG)
+        return wire.plan(found, document, prune=prune)
+
+    async def apply(self, plan: Plan) -> Plan:
+        """Make the changes of a plan. Raises PlanOutdated when they are others by now."""
+        if (await self.plan(plan.source, prune=plan.prune)).changes != plan.changes:
+            raise PlanOutdated("things have changed since the plan was made: look at a new one")
+        query = [("prune", _flag(plan.prune))]
+        await self.ask("POST", "/import", plan.source, query, timeout=LONG)
+        return plan
+
+    async def stop(self) -> None:
+        """Nothing is open."""
 
 
 def _where(window: Window, prefix: str | None) -> list[tuple[str, Any]]:
@@ -255,9 +308,9 @@ class RemoteApplication(_Asking):
             "payload": orjson.Fragment(body),
         }
         document = orjson.dumps({n: v for n, v in fields.items() if v is not None})
-        headers = {} if idempotency_key is None else {"Idempotency_Key": idempotency_key}
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         try:
-            made = await self.ask("POST", "/msg", document, [("with_content", "false")], **headers)
+            made = await self.ask("POST", "/msg", document, [("with_content", "false")], headers)
         except Refused as error:
             if error.status != 409 or idempotency_key is None:  # noqa: PLR2004
                 raise
@@ -446,7 +499,7 @@ class RemoteApplication(_Asking):
         query += [("channel", channel) for channel in channels]
         query += [("since", wire.rfc3339(since))] if since is not None else []
         headers = {} if after is None else {"Last-Event-ID": after}
-        open_ = self._client.open
+        open_ = self.client.open
         answer = await aside(open_, "GET", f"{self._base}/listen", query, None, headers, SILENT)
         async for kind, name, text in stream.events(answer):
             if kind == "message":
@@ -506,6 +559,11 @@ class RemoteApplication(_Asking):
     async def erase(self, message_id: str) -> None:
         """Erase what a message said."""
         await self.ask("DELETE", f"/msg/{part(message_id)}/content")
+
+    async def usage(self, *, since: datetime | None = None) -> list[Usage]:
+        """Count messages and attempts, day by day."""
+        found = await self.ask("GET", "/usage", query=[("since", wire.rfc3339(since))])
+        return [wire.usage(each) for each in found["data"]]
 
     # replays -------------------------------------------------------------------------------
 

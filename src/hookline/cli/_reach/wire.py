@@ -1,7 +1,7 @@
 """What a server answers, as the façade's own classes; and the other way round."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ from hookline import (
     Attempt,
     Attempted,
     AttemptOf,
+    AuditEntry,
     DeliveryState,
     DeliveryStatus,
     Endpoint,
@@ -21,10 +22,14 @@ from hookline import (
     Job,
     JobState,
     Message,
+    Plan,
+    Usage,
 )
+from hookline._domain.audit import Actor
 from hookline._domain.breaker import CircuitState
 from hookline._domain.delivery import Timings
 from hookline._domain.options import KNOWN
+from hookline._domain.plan import Action, Change, FieldChange
 from hookline._domain.replay import FAILED, Selection
 from hookline.errors import InvalidInput
 
@@ -252,6 +257,42 @@ def job(found: Mapping[str, Any]) -> Job:
         created_at=maybe(data.get("createdAt")) or updated,
         updated_at=updated,
         reason=data.get("reason"),
+    )
+
+
+def usage(found: Mapping[str, Any]) -> Usage:
+    """Return what one application did on one day."""
+    day = date.fromisoformat(found["day"])
+    return Usage(found["appId"], day, found["messages"], found["attempts"])
+
+
+def audited(found: Mapping[str, Any]) -> AuditEntry:
+    """Return an entry of the audit log."""
+    actor = found["actor"]
+    return AuditEntry(
+        id=found["id"],
+        at=datetime.fromisoformat(found["timestamp"]),
+        actor=Actor(actor["kind"], actor.get("id"), actor.get("name") or ""),
+        action=found["action"],
+        target=found["target"],
+        application=found.get("appId"),
+        fields=tuple(found["fields"]),
+    )
+
+
+def plan(found: Mapping[str, Any], document: Mapping[str, Any], *, prune: bool) -> Plan:
+    """Return what importing a document changes."""
+    return Plan(tuple(map(_change, found["changes"])), document, prune)
+
+
+def _change(found: Mapping[str, Any]) -> Change:
+    fields = found["fields"]
+    return Change(
+        Action(found["action"]),
+        found["kind"],
+        found["name"],
+        tuple(FieldChange(f["field"], f.get("before"), f.get("after")) for f in fields),
+        tuple(found["notes"]),
     )
 
 
