@@ -248,6 +248,24 @@ def test_a_program_that_is_not_there_is_told(listen, database):
         assert listener.stop() == 0
 
 
+def test_ctrl_c_does_not_wait_for_a_program(listen, database):
+    """Which may stand still in a debugger."""
+    with socket.socket() as still:
+        still.bind(("127.0.0.1", 0))
+        still.listen()
+        still.settimeout(PATIENCE)
+        url = f"http://127.0.0.1:{still.getsockname()[1]}/"
+        publish(database, "a.b")
+        listener = listen(
+            "--since=1m", "--forward", url, "--timeout=1h", HOOKLINE_DATABASE=database
+        )
+        connection, _ = still.accept()
+        with connection:
+            assert connection.recv(4) == b"POST"
+            assert listener.stop() == 0
+    assert listener.err[-1] == "1 webhook"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -77,6 +77,7 @@ def hookline(request, served, monkeypatch, tmp_path):
 
     assert run("apps", "create", "Test", "--uid", uid).code == 0
     run.remote = request.param == "server"
+    run.uid = uid
     return run
 
 
@@ -240,6 +241,9 @@ def test_headers_are_changed_one_by_one(hookline, receiver):
     assert ended.out == "X-B: ***\nX-C: ***\n"
     ended = hookline("endpoints", "headers", "h", "--reveal", "--json")
     assert ended.document["headers"] == {"X-B": "2", "X-C": "3"}
+    ended = hookline("endpoints", "headers", "h", "--set=X-Api-Key: abc", "--reveal")
+    assert ("X-Api-Key: abc" in ended.out) != hookline.remote
+    assert ("on its machine they are shown" in ended.err) == hookline.remote
     bad = hookline("endpoints", "headers", "h", "--set", "nonsense")
     assert (bad.code, "--set 'Name: value'" in bad.err) == (2, True)
 
@@ -255,6 +259,9 @@ def test_a_secret_is_rotated(hookline, receiver):
     sent(hookline, "a.b", "--wait")
     [got] = receiver.wait_for(1)
     assert len(got.headers["webhook-signature"].split()) == 2
+    both = hookline("endpoints", "rotate-secret", "s", "--ed25519", "--secret-file", "-", stdin="x")
+    assert (both.code, "--ed25519" in both.err) == (2, True)
+    assert hookline("endpoints", "secret", "s").out.strip() == new
     own = "whsec_" + "A" * 32
     assert hookline("endpoints", "rotate-secret", "s", "--secret-file", "-", stdin=f"{own}\n")
     assert hookline("endpoints", "secret", "s").out.strip() == own
@@ -322,6 +329,49 @@ def test_messages_are_found(hookline, receiver):
     text = hookline("messages", "show", first).out
     assert receiver.url in text
     assert '"id": 1' in text
+
+
+def test_held_is_told_from_pending(hookline, receiver):
+    """And how often it was tried, and what came back, wherever a message is looked at."""
+    receiver.answer(503)
+    made = created(hookline, receiver.url, "--option=retry_schedule=[0,3600]")
+    tried = sent(hookline, "a.b", "--ordering-key=k")
+    receiver.wait_for(1)
+    shown = hookline("endpoints", "test", made["id"])
+    assert (shown.code, "pending, HTTP 503, next try" in shown.out) == (1, True)
+    assert hookline("endpoints", "pause", made["id"]).code == 0
+    held = sent(hookline, "a.b")
+
+    def found(state):
+        ended = hookline("messages", "list", "--endpoint", made["id"], "--state", state, "--json")
+        return {each["id"]: each for each in ended.document["messages"]}
+
+    assert any(found("held") for _ in range(200)), "it was never routed"  # asking takes a while
+    assert {name: each["state"] for name, each in found("held").items()} == {held: "held"}
+    assert found("pending")[tried]["attempts"] == 1
+    shown = hookline("messages", "show", tried, "--json").document
+    assert shown["ordering_key"] == "k"
+    [stands] = shown["deliveries"]
+    assert (stands["state"], stands["attempts"], stands["last_status"]) == ("pending", 1, 503)
+    assert "pending, 1 attempt, HTTP 503, next try" in hookline("messages", "show", tried).out
+
+
+def test_an_endpoint_is_found_by_its_url(hookline):
+    """As people write it."""
+    made = created(hookline, "https://EXAMPLE.com")
+    for url in ("https://example.com", "https://example.com/", "https://EXAMPLE.com"):
+        assert hookline("endpoints", "show", url, "--json").document["id"] == made["id"]
+    gone = hookline("endpoints", "show", "https://example.com/other")
+    assert (gone.code, "hookline endpoints list" in gone.err) == (1, True)
+
+
+def test_a_wait_ends_when_its_time_is_over(hookline, receiver):
+    """With what is still open, and where."""
+    receiver.answer(503)
+    created(hookline, receiver.url)
+    ended = hookline("send", "a.b", "-d", "{}", "--wait", "--timeout", "1s")
+    assert ended.code == 1
+    assert f"not delivered within 1 s, it goes on in the background: {receiver.url}" in ended.err
 
 
 def test_what_a_message_said_is_erased(hookline, receiver):
@@ -417,8 +467,23 @@ def test_one_message_is_replayed_whatever_became_of_it(hookline, receiver):
     assert ended.code == 0, ended.err
     assert ended.document["message_id"] == message
     receiver.wait_for(2)
-    assert hookline("replay", "start").code == 2
-    assert hookline("replay", "start", "--since=1h", "--state=nonsense").code != 0
+    nothing = hookline("replay", "start")
+    assert (nothing.code, "give either --since or --message" in nothing.err) == (2, True)
+    wrong = hookline("replay", "start", "--since=1h", "--state=nonsense")
+    assert (wrong.code, "is no state" in wrong.err) == (2, True)
+
+
+def test_replays_are_listed_in_pages(hookline):
+    """As every list is."""
+    assert "hookline replay start" in hookline("replay", "list").err
+    made = [hookline("replay", "start", "--since=1h", "--json").document["id"] for _ in range(3)]
+    page = hookline("replay", "list", "--limit=2", "--json").document
+    assert [each["id"] for each in page["replays"]] == made[:0:-1]
+    rest = hookline("replay", "list", "--from", page["more_from"], "--json").document
+    assert [each["id"] for each in rest["replays"]] == made[:1]
+    assert rest["more_from"] is None
+    assert hookline("replay", "list", "--limit=1000", "--json").document["more_from"] is None
+    assert hookline("replay", "list", "--from=nonsense").code == 2
 
 
 def test_a_message_is_resent_and_canceled(hookline, receiver):
@@ -458,6 +523,14 @@ def test_event_types_live_their_lives(hookline, tmp_path):
     assert (gone.code, "hookline event-types list" in gone.err) == (1, True)
 
 
+@pytest.mark.parametrize("rate", ["inf", "nan", "-1", "0.0000001"])
+def test_a_rate_that_is_none_is_refused(hookline, rate):
+    """With exit code 2, wherever it is judged."""
+    for command in (["apps", "create", "X"], ["endpoints", "create", "https://example.com/"]):
+        ended = hookline(*command, "--rate-limit", rate)
+        assert (ended.code, "rate" in ended.err.lower()) == (2, True)
+
+
 def test_applications_live_their_lives(hookline):
     """Made, listed, changed, deleted after a question."""
     uid = f"acme-{next(NUMBERS)}-{os.getpid()}"
@@ -473,15 +546,72 @@ def test_applications_live_their_lives(hookline):
     assert hookline("apps", "show", uid).code == 1
 
 
+# All of the deployment ---------------------------------------------------------------------------
+
+
+def test_who_changed_what_is_listed(hookline):
+    """Of one application, in pages; a server's key and the command line alike."""
+    uid = f"audited-{next(NUMBERS)}-{os.getpid()}"
+    made = hookline("apps", "create", "Audited", "--uid", uid, "--json").document
+    assert hookline("apps", "update", uid, "--name=Other").code == 0
+    listed = hookline("audit", "--app", uid, "--json").document["entries"]
+    assert [each["action"] for each in listed] == ["application.updated", "application.created"]
+    assert {each["target"] for each in listed} == {made["id"]}
+    assert listed[0]["fields"] == ["name"]
+    actor = listed[0]["actor"]
+    assert (actor["kind"], actor["name"]) == (
+        ("api_key", "test") if hookline.remote else ("cli", "")
+    )
+    page = hookline("audit", "--app", uid, "--limit=1", "--json").document
+    rest = hookline("audit", "--app", uid, "--from", page["more_from"], "--json").document
+    assert (page["entries"] + rest["entries"], rest["more_from"]) == (listed, None)
+    assert "application.updated" in hookline("audit", "--action=application.*", "--days=1").out
+    assert "nothing was changed" in hookline("audit", "--app", uid, "--actor=nobody").out
+    assert hookline("audit", "--app", "nobody").code == 1
+
+
+def test_usage_is_counted(hookline):
+    """By application, or day by day."""
+    sent(hookline, "a.b")
+    uid = hookline.uid
+    [line] = [each for each in hookline("usage").out.splitlines() if each.split()[0] == uid]
+    assert line.split()[2:] == ["1", "0"]
+    [day] = hookline("usage", "--app", uid, "--json").document
+    assert (day["messages"], day["attempts"]) == (1, 0)
+    assert day["day"] in hookline("usage", "--app", uid).out
+    assert day in hookline("usage", "--json").document
+    assert hookline("usage", "--app", "nobody").code == 1
+
+
+def test_a_configuration_is_taken_out_and_put_in(hookline):
+    """What is exported changes nothing; what is imported is shown before, and asked for."""
+    created(hookline, "https://example.com/", "--uid=books")
+    text = hookline("export", "--json").out
+    assert "nothing to do" in hookline("import", "-", "--dry-run", stdin=text).out
+    mine = [a for a in json.loads(text)["applications"] if a["uid"] == hookline.uid]
+    changed = json.dumps({"hookline": 1, "applications": [{**mine[0], "name": "Changed"}]})
+    planned = hookline("import", "-", "--dry-run", stdin=changed)
+    assert (planned.code, "name: Test → Changed" in planned.out) == (0, True)
+    assert hookline("import", "-", stdin=changed).code == 1
+    assert hookline("apps", "show", hookline.uid, "--json").document["name"] == "Test"
+    done = hookline("import", "-", "--yes", "--json", stdin=changed).document
+    assert (done["applied"], done["update"]) == (True, 1)
+    assert hookline("apps", "show", hookline.uid, "--json").document["name"] == "Changed"
+    assert hookline("import", "-", "--yes", stdin="hookline: 2").code == 2
+    dated = "hookline: 1\napplications:\n- uid: x\n  name: 2020-01-01\n"
+    assert hookline("import", "-", "--yes", stdin=dated).code == 2
+
+
 # Which deployment --------------------------------------------------------------------------------
 
 
-def test_a_database_that_has_nothing_is_not_made(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "arguments", [["messages", "list"], ["audit"], ["usage"], ["export"], ["import", "-"]]
+)
+def test_a_database_that_has_nothing_is_not_made(tmp_path, monkeypatch, arguments):
     """A mistyped name must not leave a file behind."""
     monkeypatch.chdir(tmp_path)
-    ended = CliRunner(env={"HOOKLINE_DATABASE": "sqlite:///mistyped.db"}).invoke(
-        app, ["messages", "list"]
-    )
+    ended = CliRunner(env={"HOOKLINE_DATABASE": "sqlite:///mistyped.db"}).invoke(app, arguments)
     assert ended.exit_code == 1
     assert "hookline migrate" in ended.stderr
     assert list(tmp_path.iterdir()) == []

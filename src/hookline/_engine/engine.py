@@ -10,6 +10,7 @@ from hookline._engine.errand import Errands
 from hookline._engine.handshake import Handshaker
 from hookline._engine.observers import Observers
 from hookline._engine.publish import Publisher
+from hookline._engine.receipt import unfinished
 from hookline._engine.replay import Replayer
 from hookline._engine.tally import Counter
 from hookline._engine.upkeep import keep_house
@@ -182,23 +183,11 @@ class Engine:
                     return statuses
                 left = deadline - self.home.time()
                 if left <= 0:
-                    raise DeliveryTimeout(_unfinished(message, timeout, statuses))
+                    name = ids.encode(ids.MESSAGE, message)
+                    raise DeliveryTimeout(unfinished(name, timeout, statuses))
                 try:
                     await asyncio.wait_for(changed.wait(), min(left, LOOK_INTERVAL))
                 except TimeoutError:
                     continue
         finally:
             forget()
-
-
-def _unfinished(message: bytes, timeout: float, statuses: list[DeliveryStatus] | None) -> str:
-    name = ids.encode(ids.MESSAGE, message)
-    if statuses is None:
-        return f"{name}: not routed within {timeout:g} s; is a worker running?"
-    open_ones = ", ".join(
-        f"{s.url} is {s.state} after {s.attempts} attempts"
-        + (f" (last: {s.last_status or s.last_error})" if s.attempts else "")
-        for s in statuses
-        if not s.state.final
-    )
-    return f"{name}: not delivered within {timeout:g} s, it goes on in the background: {open_ones}"

@@ -1,6 +1,6 @@
 """What trigger gives back."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from hookline._domain.delivery import DeliveryStatus
@@ -28,3 +28,16 @@ class Receipt:
         if self._delivered is None:
             raise RuntimeError("this receipt has no engine to ask")
         return await self._delivered(timeout)
+
+
+def unfinished(name: str, timeout: float, statuses: Sequence[DeliveryStatus] | None) -> str:
+    """Say why the wait for a message ended: None where it is not routed yet."""
+    if statuses is None:
+        return f"{name}: not routed within {timeout:g} s; is a worker running?"
+    open_ones = ", ".join(
+        f"{s.url} is {s.state} after {s.attempts} attempts"
+        + (f" (last: {s.last_status or s.last_error})" if s.attempts else "")
+        for s in statuses
+        if not s.state.final
+    )
+    return f"{name}: not delivered within {timeout:g} s, it goes on in the background: {open_ones}"

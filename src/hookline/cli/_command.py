@@ -229,6 +229,7 @@ _SAID = (
     ("with await webhooks.enable(…)", "with hookline endpoints enable"),
     ("with await webhooks.verify_endpoint(…)", "with hookline endpoints verify"),
     ("; use datetime.now(UTC)", ""),
+    ("since: give either the time to begin at, or message=", "give either --since or --message"),
 )
 _HINTS = (
     ("no application ", "; see hookline apps list"),
@@ -245,6 +246,6 @@ def _said(error: Exception) -> str:
     for python, shell in _SAID:
         text = text.replace(python, shell)
     for start, hint in _HINTS:
-        if text.startswith(start) and "hookline" not in text:
+        if text.startswith(start) and "; see hookline" not in text:
             text += hint
     return text

@@ -8,7 +8,7 @@ import typer
 from hookline.cli._values import past
 
 if TYPE_CHECKING:
-    from hookline import Filter
+    from hookline import DeliveryState, Filter
 
 Events = Annotated[
     list[str] | None, typer.Option("--event", help="Of this event type. Repeatable.")
@@ -59,16 +59,12 @@ def wanted(
     state: str | None = None,
 ) -> "Filter":
     """Return the filter that the options make."""
-    from hookline import DeliveryState, Filter  # noqa: PLC0415
+    from hookline import Filter  # noqa: PLC0415
 
     if status_class is not None and status_class not in CLASSES:
         raise typer.BadParameter(
             f"{status_class} is no class; write one of {', '.join(map(str, CLASSES))}",
             param_hint="--status",
-        )
-    if state is not None and state not in set(DeliveryState):
-        raise typer.BadParameter(
-            f"{state!r} is no state; write one of {', '.join(DeliveryState)}", param_hint="--state"
         )
     return Filter(
         event_types=tuple(events or ()),
@@ -80,5 +76,18 @@ def wanted(
         status_class=status_class,
         endpoint=endpoint,
         text=text,
-        states=() if state is None else (DeliveryState(state),),
+        states=() if state is None else states([state]),
     )
+
+
+def states(names: list[str]) -> "tuple[DeliveryState, ...]":
+    """Return the states of that name."""
+    from hookline import DeliveryState  # noqa: PLC0415
+
+    for name in names:
+        if name not in set(DeliveryState):
+            raise typer.BadParameter(
+                f"{name!r} is no state; write one of {', '.join(DeliveryState)}",
+                param_hint="--state",
+            )
+    return tuple(map(DeliveryState, names))

@@ -27,12 +27,12 @@ class Listed(NamedTuple):
     items: list[Any]
     more_from: str | None
 
-    def tell(self, out: "Out") -> None:
+    def tell(self, out: "Out", nothing: str = "none") -> None:
         """Say that there is nothing, or that the list goes on."""
         if self.more_from is not None:
             out.note(f"there are more: --from {self.more_from}")
         elif not self.items:
-            out.note("none")
+            out.note(nothing)
 
 
 async def read(

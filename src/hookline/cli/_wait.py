@@ -30,35 +30,50 @@ async def watch(
     """
     import asyncio  # noqa: PLC0415
 
+    from hookline._engine.receipt import unfinished  # noqa: PLC0415
     from hookline.cli._show import documents  # noqa: PLC0415
+    from hookline.errors import DeliveryTimeout  # noqa: PLC0415
 
-    ending = asyncio.ensure_future(receipt.delivered(timeout))
+    now = asyncio.get_running_loop().time
+    deadline = now() + timeout
     told: dict[str | None, tuple[Any, ...]] = {}
+    places: list[tuple[Endpoint, DeliveryStatus]] = []
+    while True:
+        last = now() >= deadline
+        over = not places and await _has_ended(receipt)  # asked first: it is routed any moment
+        places = await app.destinations(receipt.message_id)
+        tried = [each for each in places if each[1].attempts or each[1].state.final]
+        for endpoint, status in tried:
+            stand = (status.state, status.attempts)
+            if told.get(endpoint.id) != stand:
+                told[endpoint.id] = stand
+                _tell(out, endpoint, status)
+        ended = tried if first else [each for each in places if each[1].state.final]
+        if over or (places and len(ended) == len(places)):
+            return [documents.delivery(e.id or "", e.url, status) for e, status in places]
+        if last:
+            stands = [status for _, status in places]
+            raise DeliveryTimeout(unfinished(receipt.message_id, timeout, stands or None))
+        await asyncio.sleep(LOOK)
+
+
+async def _has_ended(receipt: "Receipt") -> bool:
+    """Tell whether all is over: also for a message that nobody wants, which has no deliveries."""
+    from hookline.errors import DeliveryTimeout  # noqa: PLC0415
+
     try:
-        while True:
-            ended = ending.done()
-            places = await app.destinations(receipt.message_id)
-            tried = [each for each in places if each[1].attempts or each[1].state.final]
-            for endpoint, status in tried:
-                stand = (status.state, status.attempts)
-                if told.get(endpoint.id) != stand:
-                    told[endpoint.id] = stand
-                    _tell(out, endpoint, status)
-            if ended or (first and places and len(tried) == len(places)):
-                break
-            await asyncio.wait([ending], timeout=LOOK)
-        if ended:
-            ending.result()
-    finally:
-        ending.cancel()
-    return [documents.delivery(e.id or "", e.url, status) for e, status in places]
+        await receipt.delivered(0)
+    except DeliveryTimeout:
+        return False
+    return True
 
 
 def _tell(out: "Out", endpoint: "Endpoint", status: "DeliveryStatus") -> None:
+    from hookline.cli._show.out import answer  # noqa: PLC0415
+
     good = status.state.value == "succeeded"
     sign = ("✓ ", "green") if good else ("✗ ", "red") if status.state.final else ("… ", "yellow")
-    answered = f"HTTP {status.last_status}" if status.last_status else ""
-    said = [status.state.value, status.last_error or answered]
+    said = [status.state.value, answer(status.last_status, status.last_error)]
     if status.attempts > 1:
         said.append(f"{status.attempts} attempts")
     if status.next_attempt_at is not None:

@@ -48,7 +48,7 @@ async def list_(
     """
     from hookline._domain import ids  # noqa: PLC0415
     from hookline.cli._show import documents  # noqa: PLC0415
-    from hookline.cli._show.out import state  # noqa: PLC0415
+    from hookline.cli._show.out import answer, state  # noqa: PLC0415
 
     if message is None and endpoint is None:
         raise typer.BadParameter("name a message or an endpoint: --message ID, --endpoint ID")
@@ -82,7 +82,7 @@ async def list_(
         [
             [
                 state(a.state.value),
-                answer(a),
+                answer(a.status, a.failure),
                 out.when(a.started_at),
                 took(a),
                 a.id,
@@ -94,13 +94,6 @@ async def list_(
         below=("ID", other),
     )
     found.tell(out)
-
-
-def answer(made: "Attempt") -> str:
-    """Return what came back, in a word or two."""
-    if made.status is not None:
-        return f"HTTP {made.status}"
-    return made.failure or "–"
 
 
 def took(made: "Attempt") -> str:
@@ -126,7 +119,7 @@ async def show(
 
 
 def _show(out: "Out", found: "AttemptOf") -> None:
-    from hookline.cli._show.out import state  # noqa: PLC0415
+    from hookline.cli._show.out import answer, state  # noqa: PLC0415
 
     made, times = found.attempt, found.attempt.timings
     steps = [(name, getattr(times, name)) for name in ("dns", "connect", "tls", "first_byte")]
@@ -139,7 +132,7 @@ def _show(out: "Out", found: "AttemptOf") -> None:
             ("url", made.url),
             ("number", str(made.number) if made.number else ""),
             ("state", state(made.state.value)),
-            ("answer", answer(made)),
+            ("answer", answer(made.status, made.failure)),
             ("detail", made.detail),
             ("at", out.when(made.started_at)),
             ("took", took(made)),

@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -152,9 +152,9 @@ async def create(
     if ask.out.as_json:
         ask.out.document({**documents.endpoint(made), "secret": made.secret})
         return
-    _show(ask, made)
-    if secret_file is None and made.secret:
-        ask.out.line("secret  ", (made.secret, "bold"))
+    fresh = made.secret if secret_file is None else None
+    _show(ask, made, secret=fresh or "")
+    if fresh:
         ask.out.note("give its receiver the secret; it is not shown in lists")
 
 
@@ -282,6 +282,10 @@ async def rotate_secret(
 
     During the overlap both secrets sign, so that its receiver can change at any time.
     """
+    if ed25519 and secret_file is not None:
+        raise typer.BadParameter(
+            "is for a fresh key; with your own, leave it out", param_hint="--ed25519"
+        )
     reach = await ask.app()
     found = await reach.endpoint(name)
     kind: Any = "ed25519" if ed25519 else None
@@ -292,7 +296,12 @@ async def rotate_secret(
         ask.out.document({"id": found.id, "secret": new, "overlap_seconds": overlap})
         return
     ask.out.line(new)
-    ask.out.note(f"the old secret signs along for {overlap / 3600:g} h")
+    until = datetime.now(UTC) + timedelta(seconds=overlap)
+    ask.out.note(
+        f"the old secret signs along until {ask.out.when(until)}"
+        if overlap
+        else "the old secret signs no more"
+    )
 
 
 @app.command()
@@ -343,6 +352,8 @@ async def headers(
         return
     for key, value in shown.items():
         ask.out.line((f"{key}: ", "dim"), value)
+    if reveal and "***" in shown.values():
+        ask.out.note("a server shows no values that look secret; on its machine they are shown")
     if not shown:
         ask.out.note("none beside those that every webhook has")
 
@@ -466,7 +477,9 @@ def _done(ask: Ask, found: "Endpoint", word: str, *, released: int | None = None
     ask.out.line(f"{word} {found.id}{held}", (f"  {found.url}", "dim"))
 
 
-def _show(ask: Ask, found: "Endpoint") -> None:
+def _show(ask: Ask, found: "Endpoint", *, secret: str = "") -> None:
+    from rich.text import Text  # noqa: PLC0415
+
     from hookline.cli._show import documents  # noqa: PLC0415
     from hookline.cli._show.out import state  # noqa: PLC0415
 
@@ -490,18 +503,19 @@ def _show(ask: Ask, found: "Endpoint") -> None:
             ("from", found.source),
             ("created", out.when(found.created_at)),
             ("updated", out.when(found.updated_at)),
+            ("secret", Text(secret, "bold")),
         ]
     )
 
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in value)
-    return str(value)
+        return ", ".join(map(_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _show_health(ask: Ask, health: "EndpointHealth", stats: "EndpointStats") -> None:
-    from hookline.cli._show.out import state  # noqa: PLC0415
+    from hookline.cli._show.out import answer, state  # noqa: PLC0415
 
     out, circuit = ask.out, health.circuit.value
     row = f"{health.failures} in a row" if health.failures else ""
@@ -518,8 +532,7 @@ def _show_health(ask: Ask, health: "EndpointHealth", stats: "EndpointStats") -> 
             ),
             ("next attempt", out.when(health.next_attempt_at)),
             ("last attempt", out.when(health.last_attempt_at)),
-            ("last answer", f"HTTP {health.last_status}" if health.last_status else ""),
-            ("last failure", health.last_failure or ""),
+            ("last answer", answer(health.last_status, health.last_failure)),
             ("28 days", f"{stats.succeeded:,} succeeded, {stats.exhausted:,} exhausted"),
         ]
     )

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from hookline.cli import _document
-from hookline.cli._database import Database, fail, opened
-from hookline.cli._work import run
+from hookline.cli._command import Ask, command
+from hookline.cli._database import fail
 
 
 class Form(StrEnum):
@@ -20,7 +20,9 @@ class Form(StrEnum):
     JSON = "json"
 
 
-def export(
+@command(app=False)
+async def export(
+    ask: Ask,
     *,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to; `-` prints it.")
@@ -37,7 +39,6 @@ def export(
             "--secrets", help="With signing secrets, headers and credentials, readable for anyone."
         ),
     ] = False,
-    database: Database = None,
 ) -> None:
     """Write applications, endpoints and event types as one document, for hookline import.
 
@@ -47,12 +48,11 @@ def export(
     hookline export -o hookline.yaml
     """
     if form is None:
-        json = output.endswith(".json") or not _document.has_yaml()
+        json = ask.out.as_json or output.endswith(".json") or not _document.has_yaml()
         form = Form.JSON if json else Form.YAML
     if form is Form.YAML and not _document.has_yaml():
         fail("export", _document.NEEDS_YAML, code=2)
-    webhooks = opened("export", database, deliver=False)
-    found = run("export", webhooks, webhooks.export(secrets=secrets))
+    found = await ask.deployment.export(secrets=secrets)
     text = _document.as_text(found, form)
     if output == "-":
         sys.stdout.write(text)
@@ -62,10 +62,9 @@ def export(
     except OSError as error:
         fail("export", f"{output}: {error.strerror}")
     endpoints = sum(len(each["endpoints"]) for each in found["applications"])
-    typer.echo(
+    ask.out.note(
         f"{output}: {len(found['event_types']):,} event types, "
-        f"{len(found['applications']):,} applications, {endpoints:,} endpoints",
-        err=True,
+        f"{len(found['applications']):,} applications, {endpoints:,} endpoints"
     )
 
 

@@ -137,7 +137,7 @@ async def show(ask: Ask, name: Id) -> None:
 
 
 def _show(ask: Ask, found: "Message", places: "list[tuple[Endpoint, DeliveryStatus]]") -> None:
-    from hookline.cli._show.out import state  # noqa: PLC0415
+    from hookline.cli._show.out import answer, state  # noqa: PLC0415
 
     out = ask.out
     out.facts(
@@ -155,7 +155,7 @@ def _show(ask: Ask, found: "Message", places: "list[tuple[Endpoint, DeliveryStat
     )
     out.line()
     for endpoint, status in places:
-        said = status.last_error or (f"HTTP {status.last_status}" if status.last_status else "")
+        said = answer(status.last_status, status.last_error)
         more = f", {said}" if said else ""
         if status.next_attempt_at is not None:
             more += f", next try {out.when(status.next_attempt_at)}"

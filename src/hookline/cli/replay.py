@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hookline.cli._command import Ask, Deliver, command, confirm
-from hookline.cli._filters import Channel, StatusClass, Tag
+from hookline.cli._filters import Channel, StatusClass, Tag, states
+from hookline.cli._lists import After, Limit, read
 from hookline.cli._values import past
 
 if TYPE_CHECKING:
-    from hookline import Job
+    from hookline import Job, Page, Window
     from hookline.cli._reach.protocol import Reach
 
 app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,7 +47,7 @@ async def start(
     since: Annotated[datetime | None, Time] = None,
     until: Annotated[datetime | None, Until] = None,
     message: Annotated[str | None, typer.Option(metavar="ID", help="This message only.")] = None,
-    states: Annotated[
+    state: Annotated[
         list[str] | None,
         typer.Option(
             "--state",
@@ -77,6 +78,7 @@ async def start(
 
     hookline replay start --endpoint acme-crm --since 2h --dry-run
     """
+    chosen = states(state) if state else None
     reach = await ask.app()
 
     async def go(*, dry: bool) -> "Job":
@@ -85,7 +87,7 @@ async def start(
             since=since,
             until=until,
             message=message,
-            states=states,
+            states=chosen,
             event_types=events,
             missing=missing,
             channel=channel,
@@ -174,21 +176,27 @@ async def watch(ask: Ask, job_id: Id) -> None:
 async def list_(
     ask: Ask,
     *,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", help="How many at most.", min=1, max=1000)
-    ] = 20,
-    after: Annotated[
-        str | None, typer.Option("--from", metavar="ID", help="Older than this one.")
-    ] = None,
+    limit: Limit = 20,
+    after: After = None,
 ) -> None:
     """List the replays of the last 30 days, the newest first."""
+    from hookline import Page  # noqa: PLC0415
+    from hookline._domain import ids  # noqa: PLC0415
     from hookline.cli._show import documents  # noqa: PLC0415
     from hookline.cli._show.out import state  # noqa: PLC0415
 
-    found = await (await ask.app()).jobs(limit=limit, before=after)
-    out = ask.out
+    reach, out = await ask.app(), ask.out
+
+    async def page(window: "Window") -> "Page[Job]":
+        item = None if window.cursor is None else window.cursor.item
+        before = ids.encode(ids.JOB, item) if isinstance(item, bytes) else None
+        jobs = await reach.jobs(limit=window.limit, before=before)
+        return Page(jobs, len(jobs) == window.limit)
+
+    found = await read(page, ids.JOB, limit, after)
     if out.as_json:
-        out.document({"replays": [documents.job(each) for each in found]})
+        shown = [documents.job(each) for each in found.items]
+        out.document({"replays": shown, "more_from": found.more_from})
         return
     out.table(
         ("ID", "STATE", "DONE", "STARTED", "WHAT"),
@@ -200,12 +208,11 @@ async def list_(
                 out.when(job.created_at),
                 str(job.selection),
             ]
-            for job in found
+            for job in found.items
         ],
         below=("STARTED", "WHAT"),
     )
-    if not found:
-        out.note("none; start one: hookline replay start --since 2h --dry-run")
+    found.tell(out, "none; start one: hookline replay start --since 2h --dry-run")
 
 
 @app.command()

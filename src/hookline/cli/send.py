@@ -46,6 +46,9 @@ async def send(
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="To find it by. Repeatable.")] = None,
     event_id: Annotated[str | None, typer.Option(help="Your own id for it.")] = None,
+    ordering_key: Annotated[
+        str | None, typer.Option(help="At ordered endpoints it waits for those of the same key.")
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="A repeat with this key within 24 hours does nothing.")
     ] = None,
@@ -84,6 +87,7 @@ async def send(
         body.content,
         idempotency_key=idempotency_key,
         deliver_at=deliver_at,
+        ordering_key=ordering_key,
         channels=channel or (),
         tags=tag or (),
         event_id=event_id,

@@ -1,87 +1,68 @@
 """`hookline usage`: how much was sent, by application."""
 
-import json
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hookline.cli._database import Database, opened
-from hookline.cli._work import run
+from hookline.cli._command import Ask, command
+from hookline.cli._lists import read
 
 if TYPE_CHECKING:
-    from hookline import Usage, Webhooks
+    from hookline import Usage
 
 
-def usage(
+@command(app=False)
+async def usage(
+    ask: Ask,
     *,
-    application: Annotated[
+    of_app: Annotated[
         str | None,
         typer.Option("--app", metavar="APP", help="One application, day by day: id or uid."),
     ] = None,
     days: Annotated[
         int, typer.Option("--days", min=1, max=366, help="How many, today among them.")
     ] = 30,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, day by day.")] = False,
-    database: Database = None,
 ) -> None:
     """Count messages published and attempts made, by application.
 
     Days are those of UTC. With --app or --json day by day.
     """
-    webhooks = opened("usage", database, deliver=False)
+    from hookline.cli._show import documents  # noqa: PLC0415
+
     since = datetime.now(UTC) - timedelta(days=days - 1)
-    found, names = run("usage", webhooks, _ask(webhooks, application, since))
-    if as_json:
-        rows = [
-            {
-                "application": each.application,
-                "day": each.day.isoformat(),
-                "messages": each.messages,
-                "attempts": each.attempts,
-            }
-            for each in found
-        ]
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    if not found:
-        typer.echo(f"nothing was published in the last {days} days")
-        return
-    _show(found, names, by_day=application is not None)
+    if of_app is None:
+        found = await ask.deployment.all_usage(since=since)
+    else:
+        found = await (await ask.deployment.for_application(of_app)).usage(since=since)
+    if ask.out.as_json:
+        ask.out.document([documents.usage(each) for each in found])
+    elif not found:
+        ask.out.line(f"nothing was published in the last {days} days")
+    elif of_app is None:
+        names = await _names(ask)
+        keys = [each.application for each in found]
+        _show(ask, "application", [f"{names.get(key, '(deleted)')}  {key}" for key in keys], found)
+    else:
+        _show(ask, "day", [each.day.isoformat() for each in found], found)
 
 
-async def _ask(
-    webhooks: "Webhooks", application: str | None, since: datetime
-) -> "tuple[list[Usage], dict[str, str]]":
-    if application is not None:
-        scoped = await webhooks.for_application(application)
-        return await scoped.usage(since=since), {}
-    found = await webhooks.all_usage(since=since)
-    names = {}
-    for key in {each.application for each in found}:
-        try:
-            known = await webhooks.applications.get(key)
-            names[key] = known.uid or known.name
-        except LookupError:
-            names[key] = "(deleted)"
-    return found, names
+async def _names(ask: Ask) -> dict[str, str]:
+    """Return what the applications are called, by id."""
+    from hookline._domain import ids  # noqa: PLC0415
+
+    known = await read(ask.deployment.applications.page, ids.APPLICATION, sys.maxsize, None)
+    return {each.id: each.uid or each.name for each in known.items}
 
 
-def _show(found: "list[Usage]", names: dict[str, str], *, by_day: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
+def _show(ask: Ask, title: str, names: list[str], found: "list[Usage]") -> None:
     totals: dict[str, list[int]] = {}
-    for each in found:
-        key = each.day.isoformat() if by_day else each.application
-        total = totals.setdefault(key, [0, 0])
+    for name, each in zip(names, found, strict=True):
+        total = totals.setdefault(name, [0, 0])
         total[0] += each.messages
         total[1] += each.attempts
-    table = Table("day" if by_day else "application", box=None, pad_edge=False)
-    table.add_column("messages", justify="right")
-    table.add_column("attempts", justify="right")
-    for key, (messages, attempts) in totals.items():
-        name = Text(f"{names[key]}  {key}" if names else key)
-        table.add_row(name, f"{messages:,}", f"{attempts:,}")
-    Console(highlight=False).print(table)
+    ask.out.table(
+        (title, "messages", "attempts"),
+        [(name, f"{sent:>8,}", f"{tried:>8,}") for name, (sent, tried) in totals.items()],
+    )

@@ -87,9 +87,6 @@ def test_the_command_line_is_named(database_file, tmp_path, monkeypatch):
     shown = run(app, ["audit"]).stdout
     assert "api_key.created key_" in shown
     assert "(name, scopes)  cli" in shown
-    [entry] = [
-        json.loads(line)
-        for line in run(app, ["audit", "--actor", "file", "--json"]).stdout.splitlines()
-    ]
+    [entry] = json.loads(run(app, ["audit", "--actor", "file", "--json"]).stdout)["entries"]
     assert (entry["action"], entry["fields"]) == ("endpoint.created", ["events", "url"])
     assert run(app, ["audit", "--app", "nobody"]).exit_code == 1

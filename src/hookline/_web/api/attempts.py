@@ -245,14 +245,20 @@ async def list_attempted_messages(
     status: Status = None,
     with_content: WithContent = True,
     expanded_statuses: Expanded = False,
+    state: Annotated[
+        list[DeliveryState] | None,
+        Query(description="More exactly than `status`, in its place. Repeatable."),
+    ] = None,
 ) -> Answer:
     """List the messages sent to an endpoint, or to be sent, and where each stands there."""
-    page = await app.attempted(endpoint_id, replace(wanted, states=_states(status)), window)
+    states = tuple(state) if state else _states(status)
+    page = await app.attempted(endpoint_id, replace(wanted, states=states), window)
 
     def show(each: Attempted) -> dict[str, Any]:
         number, text = _status(each.state, expanded=expanded_statuses)
         found = shown_message(each.message, with_content=with_content)
         found |= {"status": number, "statusText": text}
+        found |= {"deliveryState": each.state.value, "attempts": each.attempts}
         if each.next_attempt_at is not None:
             found["nextAttempt"] = rfc3339(each.next_attempt_at)
         return found
@@ -288,6 +294,10 @@ async def list_attempted_destinations(
             status=number,
             status_text=text,
             next_attempt=stands.next_attempt_at,
+            delivery_state=stands.state.value,
+            attempts=stands.attempts,
+            last_status=stands.last_status,
+            last_failure=stands.last_error,
         )
 
     page = _part(await app.destinations(msg_id), window)

@@ -70,6 +70,8 @@ def shown_message(message: Message, *, with_content: bool = True) -> dict[str, A
         found["deliverAt"] = rfc3339(message.deliver_at)
     if message.canceled_at is not None:
         found["canceledAt"] = rfc3339(message.canceled_at)
+    if message.ordering_key is not None:
+        found["orderingKey"] = message.ordering_key
     return found
 
 
@@ -177,6 +179,7 @@ def _created(message_id: str, body: MessageIn, payload: bytes) -> dict[str, Any]
         "channels": body.channels,
         "tags": body.tags,
         "deliverAt": None if body.deliver_at is None else rfc3339(body.deliver_at),
+        "orderingKey": body.ordering_key,
     }
     return found | {name: value for name, value in marks.items() if value}
 

@@ -12,6 +12,7 @@ import typer
 
 from hookline import Message
 from hookline.cli._listen.forward import Answered, Forwarder
+from hookline.cli._reach.aside import aside
 from hookline.cli._reach.http import Refused
 from hookline.cli._reach.protocol import Reach
 from hookline.cli._show import documents
@@ -50,6 +51,8 @@ async def without_end(
                         if message.id not in seen:
                             seen[message.id] = None
                             yield message
+                    while len(seen) > REMEMBERED:
+                        del seen[next(iter(seen))]
                     position = max(position or "", found.position)
         except (Refused, StorageError) as error:
             final = isinstance(error, Refused) and error.status in (400, 401, 403, 404, 422)
@@ -59,8 +62,6 @@ async def without_end(
                 out.note(f"{error}; trying again")
             failures += 1
             await asyncio.sleep(PAUSES[min(failures, len(PAUSES)) - 1])
-        while len(seen) > REMEMBERED:
-            del seen[next(iter(seen))]
 
 
 class Session:
@@ -77,7 +78,7 @@ class Session:
             self._count += 1
             answered = None
             if self._forwarder is not None:
-                answered = await asyncio.to_thread(self._forwarder.send, message)
+                answered = await aside(self._forwarder.send, message)
                 self._failed += not answered.ok
             (self._as_line if self._out.as_json else self._show)(message, answered)
 

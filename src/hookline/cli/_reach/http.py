@@ -65,13 +65,14 @@ class Client:
         query: Query = (),
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
     ) -> Any:
         """Return the document a request is answered with; None for an empty answer.
 
         A body is a document, or bytes that are JSON already. Raises Refused, or InvalidInput for
         what was asked for wrongly.
         """
-        with self.open(method, path, query, body, headers) as answer:
+        with self.open(method, path, query, body, headers, timeout) as answer:
             content = self._guarded(answer.read)
         if not content:
             return None
@@ -93,7 +94,10 @@ class Client:
     ) -> HTTPResponse:
         """Return the answer to a request, to be read; raises as `ask`."""
         told = urlencode([(name, value) for name, value in query if value is not None])
-        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"has what JSON has not: {error}") from None
         request = urllib.request.Request(  # noqa: S310 - http or https: `_base` saw to it
             f"{self.base}{PREFIX}{path}{'?' * bool(told)}{told}", data, method=method
         )
@@ -155,6 +159,13 @@ _HINTS = {
     429: "; try again later",
     503: "; try again",
 }
+_SECRET = "over a server a secret is whsec_ or whsk_, and 32 to 100 characters of base64"
+_NAME = "has other characters than A-Z a-z 0-9 - _ ."
+_FORMS = {
+    "secret": _SECRET,
+    "key": _SECRET,
+    "eventTypes": "expected an event type such as customer.created, customer.*, or *",
+}
 
 
 def _base(server: str) -> str:
@@ -183,6 +194,8 @@ def _fault(fault: Any) -> str:
         return str(fault)
     where = [str(each) for each in fault.get("loc", ()) if each not in ("body", "query", "path")]
     text = str(fault.get("msg", ""))
+    if fault.get("type") == "string_pattern_mismatch":
+        text = next((_FORMS[name] for name in where if name in _FORMS), _NAME)
     if text == "blocked_destination":
         text += " (nothing may be sent there; on the server's machine: hookline check-url)"
     return f"{'.'.join(where)}: {text}" if where else text

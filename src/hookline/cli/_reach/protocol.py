@@ -8,6 +8,8 @@ from hookline import (
     Application,
     Attempted,
     AttemptOf,
+    AuditEntry,
+    AuditFilter,
     DeliveryState,
     DeliveryStatus,
     Endpoint,
@@ -18,7 +20,9 @@ from hookline import (
     Job,
     Message,
     Page,
+    Plan,
     Receipt,
+    Usage,
     Window,
 )
 from hookline._domain.history import Followed
@@ -252,6 +256,10 @@ class Reach(Protocol):
         """Erase what a message said."""
         ...
 
+    async def usage(self, *, since: datetime | None = None) -> list[Usage]:
+        """Count messages and attempts, day by day."""
+        ...
+
     # replays
 
     async def replay(
@@ -305,6 +313,28 @@ class Deployment(Protocol):
 
     async def for_application(self, name: str) -> Reach:
         """Return one application."""
+        ...
+
+    async def all_usage(self, *, since: datetime | None = None) -> list[Usage]:
+        """Count messages and attempts of every application, day by day."""
+        ...
+
+    async def audit(
+        self, wanted: AuditFilter | None = None, window: Window | None = None
+    ) -> Page[AuditEntry]:
+        """Return who changed what, the newest first."""
+        ...
+
+    async def export(self, *, secrets: bool = False) -> dict[str, Any]:
+        """Return the configuration as one document."""
+        ...
+
+    async def plan(self, document: Mapping[str, Any], *, prune: bool = False) -> Plan:
+        """Return what importing a document would change."""
+        ...
+
+    async def apply(self, plan: Plan) -> Plan:
+        """Make the changes of a plan."""
         ...
 
     async def stop(self) -> None:

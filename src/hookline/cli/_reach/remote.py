@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 import orjson
 
@@ -12,6 +13,8 @@ from hookline import (
     Application,
     Attempted,
     AttemptOf,
+    AuditEntry,
+    AuditFilter,
     Cursor,
     DeliveryState,
     DeliveryStatus,
@@ -23,20 +26,34 @@ from hookline import (
     Job,
     Message,
     Page,
+    Plan,
     Receipt,
+    Usage,
     Window,
     generate_secret,
 )
-from hookline._domain import ids
+from hookline._domain import ids, url
 from hookline._domain.history import Followed
 from hookline._domain.options import EndpointOptions
+from hookline._domain.page import MAX_LIMIT
+from hookline._engine.receipt import unfinished
 from hookline.cli._reach import stream, wire
-from hookline.cli._reach.http import Client, Refused, part
+from hookline.cli._reach.aside import aside
+from hookline.cli._reach.http import TIMEOUT, Client, Refused, part
 from hookline.cli._reach.protocol import BY_HAND
-from hookline.errors import DeliveryTimeout, EndpointNotFound, HooklineError, InvalidInput
+from hookline.errors import (
+    DeliveryTimeout,
+    EndpointNotFound,
+    HooklineError,
+    InvalidUrl,
+    PlanOutdated,
+)
 
+T = TypeVar("T")
 LOOK = 0.5
 """Seconds between looks at something that goes on."""
+LONG = 600.0
+"""Seconds until a server counts as silent that works on a whole configuration."""
 ROUTED = 5.0
 """Seconds after which a message that goes nowhere counts as wanted by nobody."""
 SILENT = 40.0
@@ -53,12 +70,57 @@ class NotOffered(HooklineError):
         super().__init__(f"{what}: not over a server; run it on its machine, with --database")
 
 
-class Remote:
+class _Asking:
+    def __init__(self, client: Client, base: str) -> None:
+        self.client = client
+        self._base = base
+
+    async def ask(
+        self,
+        method: str,
+        path: str = "",
+        body: Any = None,
+        query: Any = (),
+        headers: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> Any:
+        """Return the document that a request is answered with; see `Client.ask`."""
+        ask = self.client.ask
+        return await aside(ask, method, self._base + path, query, body, headers, timeout)
+
+    async def _page(
+        self,
+        path: str,
+        window: Window | None,
+        prefix: str | None,
+        make: Callable[[Any], T],
+        query: Sequence[tuple[str, Any]] = (),
+    ) -> Page[T]:
+        """Return a part of a list; those that are always newest first have no order."""
+        part_ = window or Window()
+        found = await self.ask("GET", path, query=[*_where(part_, prefix), *query])
+        last = found["iterator"]
+        key = ids.decode(prefix, last) if prefix is not None and last else last
+        return Page([make(each) for each in found["data"]], not found["done"], key)
+
+    async def _whole(self, path: str, prefix: str, make: Callable[[Any], T]) -> AsyncIterator[T]:
+        """Yield a list to its end, whatever its length."""
+        cursor: Cursor | None = None
+        while True:
+            page = await self._page(path, Window(MAX_LIMIT, cursor), prefix, make)
+            for each in page.items:
+                yield each
+            if not page.more or page.last is None:
+                return
+            cursor = Cursor(page.last)
+
+
+class Remote(_Asking):
     """All of a deployment. As `Webhooks`, for the commands."""
 
     def __init__(self, server: str, key: str | None) -> None:
         """Raises InvalidSettings for what is no server, or without a key."""
-        self.client = Client(server, key)
+        super().__init__(Client(server, key), "")
         self.applications = RemoteApplications(self.client)
         self.event_types = RemoteEventTypes(self.client)
 
@@ -66,36 +128,49 @@ class Remote:
         """Return one application; that it is there, the first question to it tells."""
         return RemoteApplication(self.client, name)
 
+    async def all_usage(self, *, since: datetime | None = None) -> list[Usage]:
+        """Count messages and attempts of every application, day by day."""
+        found = await self.ask("GET", "/usage", query=[("since", wire.rfc3339(since))])
+        return [wire.usage(each) for each in found["data"]]
+
+    async def audit(
+        self, wanted: AuditFilter | None = None, window: Window | None = None
+    ) -> Page[AuditEntry]:
+        """Return who changed what, the newest first."""
+        which = wanted or AuditFilter()
+        query = [
+            ("app_id", which.application),
+            ("action", which.action),
+            ("actor", which.actor),
+            ("target", which.target),
+            ("before", wire.rfc3339(which.before)),
+            ("after", wire.rfc3339(which.after)),
+        ]
+        return await self._page("/audit", window, ids.AUDIT, wire.audited, query)
+
+    async def export(self, *, secrets: bool = False) -> dict[str, Any]:
+        """Return the configuration as one document."""
+        found: dict[str, Any] = await self.ask(
+            "GET", "/export", query=[("secrets", _flag(secrets))], timeout=LONG
+        )
+        return found
+
+    async def plan(self, document: Mapping[str, Any], *, prune: bool = False) -> Plan:
+        """Return what importing a document would change."""
+        query = [("dry_run", "true"), ("prune", _flag(prune))]
+        found = await self.ask("POST", "/import", document, query, timeout=LONG)
+        return wire.plan(found, document, prune=prune)
+
+    async def apply(self, plan: Plan) -> Plan:
+        """Make the changes of a plan. Raises PlanOutdated when they are others by now."""
+        if (await self.plan(plan.source, prune=plan.prune)).changes != plan.changes:
+            raise PlanOutdated("things have changed since the plan was made: look at a new one")
+        query = [("prune", _flag(plan.prune))]
+        await self.ask("POST", "/import", plan.source, query, timeout=LONG)
+        return plan
+
     async def stop(self) -> None:
         """Nothing is open."""
-
-
-class _Asking:
-    def __init__(self, client: Client, base: str) -> None:
-        self._client = client
-        self._base = base
-
-    async def _ask(
-        self, method: str, path: str = "", body: Any = None, query: Any = (), **headers: str
-    ) -> Any:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        ask = self._client.ask
-        return await asyncio.to_thread(ask, method, self._base + path, query, body, named)
-
-    async def _page(
-        self,
-        path: str,
-        window: Window | None,
-        prefix: str | None,
-        make: Callable[[Any], Any],
-        query: Sequence[tuple[str, Any]] = (),
-    ) -> Page[Any]:
-        """Return a part of a list; those that are always newest first have no order."""
-        part_ = window or Window()
-        found = await self._ask("GET", path, query=[*_where(part_, prefix), *query])
-        last = found["iterator"]
-        key = ids.decode(prefix, last) if prefix is not None and last else last
-        return Page([make(each) for each in found["data"]], not found["done"], key)
 
 
 def _where(window: Window, prefix: str | None) -> list[tuple[str, Any]]:
@@ -124,13 +199,12 @@ class RemoteApplications(_Asking):
         metadata: Mapping[str, str] | None = None,
     ) -> Application:
         """Make one."""
-        body = {"name": name, "uid": uid, "metadata": dict(metadata or {})}
-        body |= _rate({"rate_limit": rate_limit})
-        return wire.application(await self._ask("POST", "", body))
+        values = {"name": name, "uid": uid, "rate_limit": rate_limit, "metadata": metadata or {}}
+        return wire.application(await self.ask("POST", "", wire.fields(values)))
 
     async def get(self, name: str) -> Application:
         """Return one."""
-        return wire.application(await self._ask("GET", f"/{part(name)}"))
+        return wire.application(await self.ask("GET", f"/{part(name)}"))
 
     async def page(self, window: Window | None = None) -> Page[Application]:
         """Return a part of them."""
@@ -138,22 +212,11 @@ class RemoteApplications(_Asking):
 
     async def update(self, name: str, /, **changes: Any) -> Application:
         """Change what is named."""
-        return wire.application(await self._ask("PATCH", f"/{part(name)}", _rate(changes)))
+        return wire.application(await self.ask("PATCH", f"/{part(name)}", wire.fields(changes)))
 
     async def delete(self, name: str) -> None:
         """Delete one."""
-        await self._ask("DELETE", f"/{part(name)}")
-
-
-def _rate(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an application by the names of the wire."""
-    found = {wire.camel(name): value for name, value in values.items() if name != "rate_limit"}
-    rate = values.get("rate_limit")
-    if rate is not None:
-        if rate != int(rate):
-            raise InvalidInput(f"rate_limit: {rate:g}: over a server it is a whole number")
-        found["throttleRate"] = int(rate)
-    return found
+        await self.ask("DELETE", f"/{part(name)}")
 
 
 class RemoteEventTypes(_Asking):
@@ -175,20 +238,20 @@ class RemoteEventTypes(_Asking):
         feature_flags: Sequence[str] = (),
     ) -> EventType:
         """Make one."""
-        body = {
+        values = {
             "name": name,
             "description": description,
             "schemas": schemas,
             "archived": archived,
             "deprecated": deprecated,
-            "groupName": group_name,
-            "featureFlags": list(feature_flags) or None,
+            "group_name": group_name,
+            "feature_flags": list(feature_flags) or None,
         }
-        return wire.event_type(await self._ask("POST", "", body))
+        return wire.event_type(await self.ask("POST", "", wire.fields(values)))
 
     async def get(self, name: str) -> EventType:
         """Return one."""
-        return wire.event_type(await self._ask("GET", f"/{part(name)}"))
+        return wire.event_type(await self.ask("GET", f"/{part(name)}"))
 
     async def page(
         self, window: Window | None = None, *, archived: bool = False
@@ -199,12 +262,11 @@ class RemoteEventTypes(_Asking):
 
     async def update(self, name: str, /, **changes: Any) -> EventType:
         """Change what is named."""
-        body = {wire.camel(field): value for field, value in changes.items()}
-        return wire.event_type(await self._ask("PATCH", f"/{part(name)}", body))
+        return wire.event_type(await self.ask("PATCH", f"/{part(name)}", wire.fields(changes)))
 
     async def delete(self, name: str, *, expunge: bool = False) -> None:
         """Archive one, or forget it."""
-        await self._ask("DELETE", f"/{part(name)}", query=[("expunge", _flag(expunge))])
+        await self.ask("DELETE", f"/{part(name)}", query=[("expunge", _flag(expunge))])
 
 
 def _flag(value: bool) -> str:
@@ -218,6 +280,7 @@ class RemoteApplication(_Asking):
         """`name` is its id or uid."""
         super().__init__(client, f"/app/{part(name)}")
         self.name = name
+        self._tasks = _Asking(client, "/background-task")
 
     # publishing ----------------------------------------------------------------------------
 
@@ -245,9 +308,9 @@ class RemoteApplication(_Asking):
             "payload": orjson.Fragment(body),
         }
         document = orjson.dumps({n: v for n, v in fields.items() if v is not None})
-        headers = {} if idempotency_key is None else {"Idempotency_Key": idempotency_key}
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         try:
-            made = await self._ask("POST", "/msg", document, [("with_content", "false")], **headers)
+            made = await self.ask("POST", "/msg", document, [("with_content", "false")], headers)
         except Refused as error:
             if error.status != 409 or idempotency_key is None:  # noqa: PLR2004
                 raise
@@ -259,27 +322,27 @@ class RemoteApplication(_Asking):
         return self._receipt(made)
 
     def _receipt(self, made: Mapping[str, Any]) -> Receipt:
+        now = asyncio.get_running_loop().time
+        name, published = made["id"], now()
+
         async def wait(timeout: float) -> list[DeliveryStatus]:
-            return await self._delivered(made["id"], timeout)
+            deadline = now() + timeout
+            while True:
+                found = [status for _, status in await self.destinations(name)]
+                # A server does not tell a message that nobody wants from one not routed yet.
+                if all(each.state.final for each in found) and (
+                    found or now() > published + ROUTED
+                ):
+                    return found
+                if now() >= deadline:
+                    raise DeliveryTimeout(unfinished(name, timeout, found or None))
+                await asyncio.sleep(LOOK)
 
-        return Receipt(made["id"], made["eventType"], duplicate=False, _delivered=wait)
-
-    async def _delivered(self, message: str, timeout: float) -> list[DeliveryStatus]:
-        began = asyncio.get_running_loop().time()
-        while True:
-            found = [status for _, status in await self.destinations(message)]
-            waited = asyncio.get_running_loop().time() - began
-            if all(each.state.final for each in found) and (found or waited > ROUTED):
-                return found
-            if waited > timeout:
-                raise DeliveryTimeout(
-                    f"{message}: not delivered within {timeout:g} s, it goes on in the background"
-                )
-            await asyncio.sleep(LOOK)
+        return Receipt(name, made["eventType"], duplicate=False, _delivered=wait)
 
     async def cancel(self, message_id: str) -> int:
         """Cancel what has not been sent."""
-        found = await self._ask("POST", f"/msg/{part(message_id)}/cancel")
+        found = await self.ask("POST", f"/msg/{part(message_id)}/cancel")
         return int(found["canceled"])
 
     # endpoints -----------------------------------------------------------------------------
@@ -287,16 +350,14 @@ class RemoteApplication(_Asking):
     async def endpoint(self, name: str) -> Endpoint:
         """Return one, by id, uid or URL."""
         if "://" not in name:
-            return wire.endpoint(await self._ask("GET", f"/endpoint/{part(name)}"))
-        cursor: Cursor | None = None
-        while True:
-            page = await self.endpoint_page(Window(250, cursor))
-            for each in page.items:
-                if each.url == name:
-                    return each
-            if not page.more or page.last is None:
-                raise EndpointNotFound(f"no endpoint {name!r}; see hookline endpoints list")
-            cursor = Cursor(page.last)
+            return wire.endpoint(await self.ask("GET", f"/endpoint/{part(name)}"))
+        names = {name}
+        with suppress(InvalidUrl):
+            names.add(str(url.parse(name)))  # as it is stored
+        async for each in self._whole("/endpoint", ids.ENDPOINT, wire.endpoint):
+            if each.url in names:
+                return each
+        raise EndpointNotFound(f"no endpoint {name!r}")
 
     async def _own(self, name: str) -> str:
         """Return the path of an endpoint."""
@@ -311,7 +372,7 @@ class RemoteApplication(_Asking):
     async def show_secret(self, endpoint: str) -> str | None:
         """Return its secret."""
         try:
-            return str((await self._ask("GET", f"{await self._own(endpoint)}/secret"))["key"])
+            return str((await self.ask("GET", f"{await self._own(endpoint)}/secret"))["key"])
         except Refused as error:
             if error.status != NOT_FOUND or "has no secret" not in str(error):
                 raise
@@ -319,7 +380,7 @@ class RemoteApplication(_Asking):
 
     async def headers(self, found: Endpoint) -> dict[str, str]:
         """Return the headers of an endpoint; sensitive ones the server masks."""
-        told = await self._ask("GET", f"/endpoint/{part(found.id or '')}/headers")
+        told = await self.ask("GET", f"/endpoint/{part(found.id or '')}/headers")
         return {**told["headers"], **dict.fromkeys(told["sensitive"], "***")}
 
     async def change_headers(
@@ -327,7 +388,7 @@ class RemoteApplication(_Asking):
     ) -> None:
         """Set some headers of an endpoint and take others away."""
         body = {"headers": dict(new), "deleteHeaders": list(gone)}
-        await self._ask("PATCH", f"/endpoint/{part(found.id or '')}/headers", body)
+        await self.ask("PATCH", f"/endpoint/{part(found.id or '')}/headers", body)
 
     async def create_endpoint(
         self,
@@ -344,7 +405,7 @@ class RemoteApplication(_Asking):
         values = {"url": url, "events": list(events), "uid": uid, "disabled": disabled, **options}
         body = wire.endpoint_body(values)
         body |= {"secret": secret, "headers": dict(headers or {}) or None}
-        made = wire.endpoint(await self._ask("POST", "/endpoint", body))
+        made = wire.endpoint(await self.ask("POST", "/endpoint", body))
         own = await self.show_secret(made.id or "")
         return replace(made, secret=own, headers=await self.headers(made))
 
@@ -355,23 +416,23 @@ class RemoteApplication(_Asking):
         if disabled is not None:
             changes["disabled"] = disabled
         body = wire.endpoint_body(changes)
-        return wire.endpoint(await self._ask("PATCH", await self._own(endpoint), body))
+        return wire.endpoint(await self.ask("PATCH", await self._own(endpoint), body))
 
     async def delete_endpoint(self, endpoint: str) -> None:
         """Delete one."""
-        await self._ask("DELETE", await self._own(endpoint))
+        await self.ask("DELETE", await self._own(endpoint))
 
     async def endpoint_health(self, endpoint: str) -> EndpointHealth:
         """Return how one is doing."""
-        return wire.health(await self._ask("GET", f"{await self._own(endpoint)}/health"))
+        return wire.health(await self.ask("GET", f"{await self._own(endpoint)}/health"))
 
     async def endpoint_stats(self, endpoint: str) -> EndpointStats:
         """Count how its deliveries ended."""
-        return wire.stats(await self._ask("GET", f"{await self._own(endpoint)}/stats"))
+        return wire.stats(await self.ask("GET", f"{await self._own(endpoint)}/stats"))
 
     async def pause(self, endpoint: str) -> None:
         """Hold its deliveries for a while."""
-        await self._ask("POST", f"{await self._own(endpoint)}/pause")
+        await self.ask("POST", f"{await self._own(endpoint)}/pause")
 
     async def disable(self, endpoint: str, reason: str) -> None:
         """Hold its deliveries; the server has a reason of its own."""
@@ -381,7 +442,7 @@ class RemoteApplication(_Asking):
 
     async def enable(self, endpoint: str) -> int:
         """Send to it again."""
-        found = await self._ask("POST", f"{await self._own(endpoint)}/resume")
+        found = await self.ask("POST", f"{await self._own(endpoint)}/resume")
         return int(found["released"])
 
     async def rotate_secret(
@@ -396,7 +457,7 @@ class RemoteApplication(_Asking):
         if secret is None and kind is not None:
             secret = generate_secret(kind)
         body = {"key": secret, "gracePeriodSeconds": round(overlap.total_seconds())}
-        found = await self._ask("POST", f"{await self._own(endpoint)}/secret/rotate", body)
+        found = await self.ask("POST", f"{await self._own(endpoint)}/secret/rotate", body)
         return str(found["key"])
 
     async def send_test(self, endpoint: str, event: str | None = None, data: Any = None) -> Receipt:
@@ -405,7 +466,7 @@ class RemoteApplication(_Asking):
             raise NotOffered("data of your own in a test")
         body = {"eventType": event or PING}
         return self._receipt(
-            await self._ask("POST", f"{await self._own(endpoint)}/send-example", body)
+            await self.ask("POST", f"{await self._own(endpoint)}/send-example", body)
         )
 
     async def verify_endpoint(self, endpoint: str, *, timeout: float = 60.0) -> Endpoint:  # noqa: ARG002
@@ -416,7 +477,7 @@ class RemoteApplication(_Asking):
 
     async def message(self, name: str) -> Message:
         """Return one."""
-        return wire.message(await self._ask("GET", f"/msg/{part(name)}"))
+        return wire.message(await self.ask("GET", f"/msg/{part(name)}"))
 
     async def messages(
         self, wanted: Filter | None = None, window: Window | None = None
@@ -438,10 +499,8 @@ class RemoteApplication(_Asking):
         query += [("channel", channel) for channel in channels]
         query += [("since", wire.rfc3339(since))] if since is not None else []
         headers = {} if after is None else {"Last-Event-ID": after}
-        open_ = self._client.open
-        answer = await asyncio.to_thread(
-            open_, "GET", f"{self._base}/listen", query, None, headers, SILENT
-        )
+        open_ = self.client.open
+        answer = await aside(open_, "GET", f"{self._base}/listen", query, None, headers, SILENT)
         async for kind, name, text in stream.events(answer):
             if kind == "message":
                 found = orjson.loads(text)
@@ -459,28 +518,19 @@ class RemoteApplication(_Asking):
         if which.text is not None:
             raise NotOffered("looking for text at one endpoint")
         path = f"{await self._own(endpoint)}/msg"
-        query = [*_filter(which), ("with_content", "false"), ("expanded_statuses", "true")]
-        if which.states:
-            query.append(("status", _status(which.states)))
-        return await self._page(path, window, ids.MESSAGE, _attempted, query)
+        query = [*_filter(which), ("with_content", "false")]
+        query += [("state", each.value) for each in which.states]
+        return await self._page(path, window, ids.MESSAGE, wire.attempted, query)
 
     async def destinations(self, message_id: str) -> list[tuple[Endpoint, DeliveryStatus]]:
         """Return where a message stands at each endpoint."""
-        places = await self._ask(
-            "GET",
-            f"/msg/{part(message_id)}/endpoint",
-            query=[("limit", 250), ("expanded_statuses", "true")],
-        )
-        if not places["data"]:
-            return []
-        page = await self.attempts_of(message_id, None, Window(250))
-        made = [each.attempt for each in page.items]
-        return [wire.delivery(each, made) for each in places["data"]]
+        path = f"/msg/{part(message_id)}/endpoint"
+        return [each async for each in self._whole(path, ids.ENDPOINT, wire.delivery)]
 
     async def attempt(self, message_id: str, attempt_id: str) -> AttemptOf:
         """Return one attempt."""
         path = f"/msg/{part(message_id)}/attempt/{part(attempt_id)}"
-        return wire.attempt(await self._ask("GET", path))
+        return wire.attempt(await self.ask("GET", path))
 
     async def attempts_of(
         self, message_id: str, wanted: Filter | None = None, window: Window | None = None
@@ -503,12 +553,17 @@ class RemoteApplication(_Asking):
 
     async def resend(self, message_id: str, endpoint: str) -> bool:
         """Send a message to an endpoint once more."""
-        await self._ask("POST", f"/msg/{part(message_id)}{await self._own(endpoint)}/resend")
+        await self.ask("POST", f"/msg/{part(message_id)}{await self._own(endpoint)}/resend")
         return True
 
     async def erase(self, message_id: str) -> None:
         """Erase what a message said."""
-        await self._ask("DELETE", f"/msg/{part(message_id)}/content")
+        await self.ask("DELETE", f"/msg/{part(message_id)}/content")
+
+    async def usage(self, *, since: datetime | None = None) -> list[Usage]:
+        """Count messages and attempts, day by day."""
+        found = await self.ask("GET", "/usage", query=[("since", wire.rfc3339(since))])
+        return [wire.usage(each) for each in found["data"]]
 
     # replays -------------------------------------------------------------------------------
 
@@ -546,23 +601,21 @@ class RemoteApplication(_Asking):
             "dryRun": dry_run,
         }
         given = {name: value for name, value in body.items() if value is not None}
-        return wire.job(await self._ask("POST", "/replay", given))
+        return wire.job(await self.ask("POST", "/replay", given))
 
     async def job(self, job_id: str) -> Job:
         """Return a replay."""
-        ask = self._client.ask
-        return wire.job(await asyncio.to_thread(ask, "GET", f"/background-task/{part(job_id)}"))
+        return wire.job(await self._tasks.ask("GET", f"/{part(job_id)}"))
 
     async def jobs(self, *, limit: int = 100, before: str | None = None) -> list[Job]:
         """Return replays, the newest first."""
         query = [("limit", limit), ("iterator", before)]
-        found = await self._ask("GET", "/background-task", query=query)
+        found = await self.ask("GET", "/background-task", query=query)
         return [wire.job(each) for each in found["data"]]
 
     async def cancel_job(self, job_id: str) -> Job:
         """Stop a replay."""
-        path = f"/background-task/{part(job_id)}/cancel"
-        return wire.job(await asyncio.to_thread(self._client.ask, "POST", path))
+        return wire.job(await self._tasks.ask("POST", f"/{part(job_id)}/cancel"))
 
     async def watch_job(self, job_id: str) -> AsyncIterator[Job]:
         """Yield a replay as it gets further, until it has ended."""
@@ -572,11 +625,6 @@ class RemoteApplication(_Asking):
             if found.state.final:
                 return
             await asyncio.sleep(LOOK)
-
-
-def _attempted(found: Mapping[str, Any]) -> Attempted:
-    again = wire.maybe(found.get("nextAttempt"))
-    return Attempted(wire.message(found), wire.state(found), 0, again)
 
 
 def _filter(wanted: Filter) -> list[tuple[str, Any]]:
@@ -593,20 +641,3 @@ def _filter(wanted: Filter) -> list[tuple[str, Any]]:
 def _attempts(wanted: Filter) -> list[tuple[str, Any]]:
     ended = None if wanted.succeeded is None else 0 if wanted.succeeded else 2
     return [*_filter(wanted), ("status", ended), ("status_code_class", wanted.status_class)]
-
-
-_STATUS = {
-    DeliveryState.SUCCEEDED: 0,
-    DeliveryState.PENDING: 1,
-    DeliveryState.HELD: 1,
-    DeliveryState.EXHAUSTED: 2,
-    DeliveryState.SENDING: 3,
-    DeliveryState.CANCELED: 4,
-}
-
-
-def _status(states: Iterable[DeliveryState]) -> int:
-    found = {_STATUS[each] for each in states}
-    if len(found) != 1:
-        raise NotOffered("several states at once")
-    return found.pop()

@@ -1,7 +1,7 @@
 """What a server answers, as the façade's own classes; and the other way round."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
@@ -9,7 +9,9 @@ import orjson
 from hookline import (
     Application,
     Attempt,
+    Attempted,
     AttemptOf,
+    AuditEntry,
     DeliveryState,
     DeliveryStatus,
     Endpoint,
@@ -20,20 +22,17 @@ from hookline import (
     Job,
     JobState,
     Message,
+    Plan,
+    Usage,
 )
+from hookline._domain.audit import Actor
 from hookline._domain.breaker import CircuitState
 from hookline._domain.delivery import Timings
 from hookline._domain.options import KNOWN
+from hookline._domain.plan import Action, Change, FieldChange
 from hookline._domain.replay import FAILED, Selection
 from hookline.errors import InvalidInput
 
-_STATES = {
-    0: DeliveryState.SUCCEEDED,
-    1: DeliveryState.PENDING,
-    2: DeliveryState.EXHAUSTED,
-    3: DeliveryState.SENDING,
-    4: DeliveryState.CANCELED,
-}
 _TUPLES = ("retry_schedule", "signatures", "allowed_networks", "channels")
 _RENAMED = {"rate_limit": "throttleRate", "events": "eventTypes"}
 EXPIRED = b'{"expired":true}'
@@ -107,12 +106,7 @@ def endpoint_body(values: Mapping[str, Any]) -> dict[str, Any]:
     for name in values:
         if name not in (*KNOWN, "url", "events", "uid", "secret", "disabled"):
             raise InvalidInput(f"{name}: an endpoint has no such option")
-    found = {_RENAMED.get(name, camel(name)): _plain(value) for name, value in values.items()}
-    rate = found.get("throttleRate")
-    if isinstance(rate, float):
-        if not rate.is_integer():
-            raise InvalidInput(f"rate_limit: {rate:g}: over a server it is a whole number")
-        found["throttleRate"] = int(rate)
+    found = fields(values)
     if found.get("eventTypes") == ["*"]:
         found["eventTypes"] = None
     for name, empty in (
@@ -123,6 +117,17 @@ def endpoint_body(values: Mapping[str, Any]) -> dict[str, Any]:
     ):
         if name in found and found[name] is None:
             found[name] = empty
+    return found
+
+
+def fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by the names of the wire."""
+    found = {_RENAMED.get(name, camel(name)): _plain(value) for name, value in values.items()}
+    rate = found.get("throttleRate")
+    if isinstance(rate, float):
+        if not rate.is_integer():
+            raise InvalidInput(f"rate_limit: {rate:g}: over a server it is a whole number")
+        found["throttleRate"] = int(rate)
     return found
 
 
@@ -171,15 +176,15 @@ def message(found: Mapping[str, Any]) -> Message:
         tags=tuple(found.get("tags") or ()),
         deliver_at=maybe(found.get("deliverAt")),
         canceled_at=maybe(found.get("canceledAt")),
+        ordering_key=found.get("orderingKey"),
     )
 
 
-def state(found: Mapping[str, Any]) -> DeliveryState:
-    """Return where a delivery stands; one that waits for an endpoint that is off is held."""
-    stands = _STATES[found["status"]]
-    if stands is DeliveryState.PENDING and found.get("state") in ("disabled", "pending"):
-        return DeliveryState.HELD
-    return stands
+def attempted(found: Mapping[str, Any]) -> Attempted:
+    """Return a message and where it stands at an endpoint."""
+    again = maybe(found.get("nextAttempt"))
+    state = DeliveryState(found["deliveryState"])
+    return Attempted(message(found), state, found["attempts"], again)
 
 
 def attempt(found: Mapping[str, Any]) -> AttemptOf:
@@ -209,21 +214,17 @@ def attempt(found: Mapping[str, Any]) -> AttemptOf:
     return AttemptOf(made, None if msg is None else message(msg))
 
 
-def delivery(
-    found: Mapping[str, Any], attempts: "list[Attempt]"
-) -> tuple[Endpoint, DeliveryStatus]:
-    """Return where a message stands at an endpoint, with what its attempts tell of it."""
+def delivery(found: Mapping[str, Any]) -> tuple[Endpoint, DeliveryStatus]:
+    """Return an endpoint, and where a message stands there."""
     place = endpoint(found)
-    mine = [each for each in attempts if each.endpoint_id == place.id]
-    last = max(mine, key=lambda each: each.started_at, default=None)
     return place, DeliveryStatus(
         endpoint_id=place.id or "",
         url=place.url,
-        state=state(found),
-        attempts=max((each.number for each in mine), default=0),
+        state=DeliveryState(found["deliveryState"]),
+        attempts=found["attempts"],
         next_attempt_at=maybe(found.get("nextAttempt")),
-        last_status=None if last is None else last.status,
-        last_error=None if last is None else last.failure,
+        last_status=found.get("lastStatus"),
+        last_error=found.get("lastFailure"),
     )
 
 
@@ -256,6 +257,42 @@ def job(found: Mapping[str, Any]) -> Job:
         created_at=maybe(data.get("createdAt")) or updated,
         updated_at=updated,
         reason=data.get("reason"),
+    )
+
+
+def usage(found: Mapping[str, Any]) -> Usage:
+    """Return what one application did on one day."""
+    day = date.fromisoformat(found["day"])
+    return Usage(found["appId"], day, found["messages"], found["attempts"])
+
+
+def audited(found: Mapping[str, Any]) -> AuditEntry:
+    """Return an entry of the audit log."""
+    actor = found["actor"]
+    return AuditEntry(
+        id=found["id"],
+        at=datetime.fromisoformat(found["timestamp"]),
+        actor=Actor(actor["kind"], actor.get("id"), actor.get("name") or ""),
+        action=found["action"],
+        target=found["target"],
+        application=found.get("appId"),
+        fields=tuple(found["fields"]),
+    )
+
+
+def plan(found: Mapping[str, Any], document: Mapping[str, Any], *, prune: bool) -> Plan:
+    """Return what importing a document changes."""
+    return Plan(tuple(map(_change, found["changes"])), document, prune)
+
+
+def _change(found: Mapping[str, Any]) -> Change:
+    fields = found["fields"]
+    return Change(
+        Action(found["action"]),
+        found["kind"],
+        found["name"],
+        tuple(FieldChange(f["field"], f.get("before"), f.get("after")) for f in fields),
+        tuple(found["notes"]),
     )
 
 

@@ -12,6 +12,7 @@ from hookline import (
     Attempt,
     Attempted,
     AttemptOf,
+    AuditEntry,
     DeliveryStatus,
     Endpoint,
     EndpointHealth,
@@ -19,6 +20,7 @@ from hookline import (
     EventType,
     Job,
     Message,
+    Usage,
 )
 from hookline._domain.options import KNOWN, SENSITIVE
 from hookline.cli._show.times import utc
@@ -208,4 +210,27 @@ def job(found: Job) -> dict[str, Any]:
         "reason": found.reason,
         "created_at": utc(found.created_at),
         "updated_at": utc(found.updated_at),
+    }
+
+
+def audited(found: AuditEntry) -> dict[str, Any]:
+    """Return an entry of the audit log."""
+    return {
+        "id": found.id,
+        "at": utc(found.at),
+        "actor": found.actor._asdict(),
+        "action": found.action,
+        "target": found.target,
+        "application": found.application,
+        "fields": list(found.fields),
+    }
+
+
+def usage(found: Usage) -> dict[str, Any]:
+    """Return what one application did on one day."""
+    return {
+        "application": found.application,
+        "day": found.day.isoformat(),
+        "messages": found.messages,
+        "attempts": found.attempts,
     }

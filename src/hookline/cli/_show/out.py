@@ -47,6 +47,13 @@ def state(name: str) -> Text:
     return Text(name, STATES.get(name, ""))
 
 
+def answer(status: int | None, failure: str | None) -> str:
+    """Return what an attempt came to, in a few words: `HTTP 302, redirect`."""
+    # A status that is none of success is told by its number.
+    word = "" if failure == "status" and status is not None else failure or ""
+    return ", ".join(filter(None, (f"HTTP {status}" if status is not None else "", word)))
+
+
 class Out:
     """Where a command prints."""
 

@@ -39,6 +39,7 @@ class MessageOut(Wire):
     channels: list[str] | None = None
     tags: list[str] | None = None
     deliver_at: Time | None = None
+    ordering_key: str | None = None
     timestamp: Time
 
 
@@ -79,6 +80,14 @@ class StatusFields(Wire):
     status: int
     status_text: str
     next_attempt: Time | None = None
+    delivery_state: Annotated[
+        str | None,
+        Field(
+            description="More exactly: `pending`, `sending`, `succeeded`, `exhausted`, `held` or "
+            "`canceled`."
+        ),
+    ] = None
+    attempts: Annotated[int | None, Field(description="Made until now.")] = None
 
 
 class EndpointMessageOut(MessageOut, StatusFields):
@@ -87,6 +96,9 @@ class EndpointMessageOut(MessageOut, StatusFields):
 
 class MessageEndpointOut(EndpointOut, StatusFields):
     """An endpoint, and where a message stands there."""
+
+    last_status: Annotated[int | None, Field(description="The last answer's status.")] = None
+    last_failure: Annotated[str | None, Field(description="Why the last attempt failed.")] = None
 
 
 class MessageAttemptOut(Wire):
