@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from hookline import Webhooks
 from hookline._domain import ids
+from hookline._domain.audit import Actor
 from hookline._domain.tally import Tally
 from hookline._web import dashboard
 from hookline._web.api.app import build
@@ -181,6 +182,40 @@ async def test_nobody_is_led_away(make_webhooks, back):
         assert answer.headers["location"] == "/"
         switched = await v.see("/language", params={"to": "en", "back": back})
         assert switched.headers["location"] == "/"
+
+
+async def test_a_place_in_no_ascii_leads_home(make_webhooks):
+    """A header has none; a link of the dashboard is written in percents."""
+    webhooks = make_webhooks(deliver=False)
+    async with visiting(webhooks, scope=None) as v:
+        key = await webhooks.create_api_key("ada", ["admin"])
+        await v.see("/sign-in")
+        assert (await v.post("/sign-in", key=key.token, to="/消息")).headers["location"] == "/"
+        assert (await v.see("/theme?to=dark&back=/消息")).headers["location"] == "/"
+
+
+async def test_signing_in_needs_the_forms_token(make_webhooks):
+    """Or another site could sign somebody in as somebody else."""
+    webhooks = make_webhooks(deliver=False)
+    async with visiting(webhooks, scope=None) as v:
+        key = await webhooks.create_api_key("ada", ["admin"])
+        for data in ({}, {"csrf": ""}, {"csrf": "x"}):
+            answer = await v.client.post("/sign-in", data={"key": key.token, **data})
+            assert (answer.status_code, KEYED in answer.cookies) == (403, False)
+            await v.see("/sign-in")  # from here on with the form's cookie
+
+
+async def test_changes_are_the_keys(make_webhooks):
+    """In the audit log, with its name; not the application's that runs the pages."""
+    webhooks = make_webhooks(deliver=False)
+    endpoint = await webhooks.create_endpoint("https://example.com/a")
+    async with visiting(webhooks, mounted="/hookline") as v:
+        [key] = await webhooks.api_keys()
+        await v.post(f"/apps/default/endpoints/{endpoint.id}/pause")
+        await v.post("/keys", name="ci", scope="read")
+    noted = (await webhooks.audit()).items[:2]
+    assert {each.action for each in noted} == {"endpoint.disabled", "api_key.created"}
+    assert {each.actor for each in noted} == {Actor("api_key", key.id, "ada")}
 
 
 LOOKS = [

@@ -104,13 +104,10 @@ class Dashboard:
         """Return the templates."""
         return environment()
 
-    async def admitted(self, view: Any, page: Page) -> Response | None:
-        """Return None for a request that may be handled, else the answer."""
-        return await admitted(view, page)
-
-    def told(self, view: Any, refused: Refused, error: Exception) -> str:  # noqa: ARG002
-        """Return what a page says of an error."""
-        return refused.detail if isinstance(refused.detail, str) else str(error)
+    def outside(self, view: Any) -> Response:
+        """Return what whoever is not signed in sees instead of a page."""
+        answer: Response = view.go("/sign-in", to=view.here())
+        return answer
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Handle one request (ASGI 3.0); what goes wrong becomes a page."""
@@ -144,8 +141,7 @@ class Dashboard:
             method = "GET" if request.method == "HEAD" else request.method
             page = by_method[method]
             view = self.view(self.house, request)
-            elsewhere = await self.admitted(view, page)
-            return await page.handler(view) if elsewhere is None else elsewhere
+            return await page.handler(view) if await admitted(view, page) else self.outside(view)
 
         return handle
 
@@ -155,6 +151,7 @@ class Dashboard:
             refused = error
         elif isinstance(error, HooklineError):
             refused = errors.of(error)
+            refused.detail = view.tell(error)
         elif isinstance(error, HTTPException):
             refused = Refused(error.status_code, view.say("There is no such page."))
         else:
@@ -165,9 +162,8 @@ class Dashboard:
                 await view.signed_in()
             except HooklineError:
                 view.session = None
-        detail = self.told(view, refused, error)
-        if status >= 500:  # noqa: PLR2004
-            detail = ""
+        # Of what is no fault of the visitor's, the log has the rest.
+        detail = refused.detail if status < 500 else ""  # noqa: PLR2004
         answer = view.page("error.html", status, status=status, detail=detail)
         answer.headers.update(refused.headers)
         return answer

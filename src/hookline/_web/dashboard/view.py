@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 
 from hookline import ApplicationWebhooks, Webhooks
 from hookline._domain import finding
+from hookline._domain.audit import Actor, acting
 from hookline._web.dashboard import charts, text
 from hookline._web.dashboard.session import Brakes, Session, Sessions
 from hookline._web.dashboard.words import LANGUAGES, translated
@@ -297,10 +298,24 @@ class View:
         return response
 
     async def signed_in(self) -> Session | None:
-        """Return the session of the request, if there is one."""
+        """Return the session of the request, if there is one: what is changed, its key changed."""
         cookie = self.request.cookies.get(self.cookies["session"])
         self.session = None if cookie is None else await self.house.sessions.find(cookie[:512])
+        if self.session is not None:
+            acting.set(Actor("api_key", self.session.key.id, self.session.key.name))
         return self.session
+
+    def stranger(self) -> Refused:
+        """Return what whoever is not signed in hears."""
+        return Refused(401, self.say("Your session has ended. Sign in again."))
+
+    def reader(self) -> Refused:
+        """Return what whoever may only look hears."""
+        return Refused(403, self.say("This key may look, and change nothing."))
+
+    def tell(self, error: Exception) -> str:
+        """Return what people hear of an error."""
+        return str(error)
 
     async def read_form(self) -> Mapping[str, str]:
         """Read the form of the request, once; raise Refused (413) for one that is too large."""

@@ -10,15 +10,12 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 
 from hookline import Webhooks
-from hookline._domain.audit import Actor, acting
 from hookline._web.dashboard.app import Dashboard
-from hookline._web.dashboard.routes import Access, Page, all_pages, check_form
+from hookline._web.dashboard.routes import Page, all_pages
 from hookline._web.dashboard.session import Sessions
 from hookline._web.dashboard.view import HEADERS, environment
-from hookline._web.errors import Refused
 from hookline._web.portal import catalogue, endpoints, entry, messages
 from hookline._web.portal.view import PortalView, application_of
-from hookline.errors import HooklineError
 
 ROOT = "/portal"
 STATIC = Path(__file__).parent / "static"
@@ -49,30 +46,9 @@ class Portal(Dashboard):
         kept = {**HEADERS, "Cache-Control": "no-cache"}
         return Response(style, headers=kept, media_type="text/css")
 
-    async def admitted(self, view: Any, page: Page) -> Response | None:
-        """Return None for a request that may be handled, else the answer; raise Refused."""
-        session = await view.signed_in()
-        if session is not None:
-            acting.set(Actor("api_key", session.key.id, session.key.name))
-        if page.access is Access.ANYBODY:
-            return None
-        if session is None:
-            if view.request.method not in ("GET", "HEAD") or view.request.headers.get("hx-request"):
-                raise Refused(401, view.say("Your time here has ended. Open the link again."))
-            answer: Response = entry.ended(view)
-            return answer
-        if page.access is Access.WRITERS and not view.may_write:
-            raise Refused(403, view.say("You may look, and change nothing."))
-        if view.request.method == "POST":
-            await check_form(view)
-        return None
-
-    def told(self, view: Any, refused: Refused, error: Exception) -> str:
-        """Return what a page says of an error."""
-        if isinstance(error, HooklineError):
-            said: str = view.tell(error)
-            return said
-        return super().told(view, refused, error)
+    def outside(self, view: Any) -> Response:
+        """Return what whoever has no session sees instead of a page."""
+        return entry.ended(view)
 
 
 class PortalPages(BaseRoute):

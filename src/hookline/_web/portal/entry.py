@@ -62,8 +62,10 @@ def _check_origin(view: "PortalView") -> None:
     if site is not None:
         same = site == "same-origin"
     else:
+        # Origin is what plain http has; browsers send it with every form, `null` from a sandbox.
         host = urlsplit(headers.get("origin", "")).netloc
-        same = host in (headers.get("host"), urlsplit(view.webhooks.settings.public_url).netloc)
+        ours = (headers.get("host"), urlsplit(view.webhooks.settings.public_url).netloc)
+        same = host != "" and host in ours
     if not same:
         raise Refused(403, view.say("This form is not valid any more. Go back, and try again."))
 
