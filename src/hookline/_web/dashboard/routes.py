@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
@@ -13,7 +13,8 @@ from hookline.errors import AlreadyExists, HooklineError, InvalidInput, StorageE
 
 WRONG = (InvalidInput, AlreadyExists)
 """What whoever filled in a form can mend."""
-Handler = Callable[[View], Awaitable[Response]]
+Handler = Callable[[Any], Awaitable[Response]]
+"""Takes a view: of the dashboard, of the portal, or of either."""
 
 
 class Access(Enum):

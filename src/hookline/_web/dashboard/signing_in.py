@@ -74,8 +74,7 @@ async def sign_in(view: View) -> Response:
 
 async def sign_out(view: View) -> Response:
     """End the session."""
-    if view.session is not None:
-        view.house.sessions.end(view.session)
+    view.end_session()
     return view.drop(view.go("/sign-in"), SESSION)
 
 
