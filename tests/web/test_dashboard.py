@@ -396,7 +396,7 @@ async def test_overview_shows_what_was_counted(make_webhooks):
 
 
 async def test_overview_shows_the_backlog(on_each_database):
-    """What is due, since when, and no more than was counted."""
+    """What waits and since when: in all applications, or in one."""
     webhooks = on_each_database(deliver=False)
     await webhooks.create_endpoint("https://example.com/a")
     for n in range(3):
@@ -407,11 +407,22 @@ async def test_overview_shows_the_backlog(on_each_database):
         await engine.queue.route(100, now, now - 1000, lambda _: 0)
 
     await on_engine(webhooks, route)
-    backlog = await webhooks.overview.backlog()
-    assert (backlog.due, backlog.capped) == (3, False)
-    assert backlog.oldest is not None
+    other = await webhooks.for_application(
+        (await webhooks.applications.create("Other", uid="other")).id
+    )
+    paused = await other.create_endpoint("https://example.com/b")
+    await other.pause(paused)
+    await webhooks.trigger("a.b", {"n": 3})  # not routed
+    for app, found in ((None, (3, 1, 2, 1)), ("default", (3, 1, 1, 0)), ("other", (0, 0, 1, 1))):
+        backlog = await webhooks.overview.backlog(app)
+        assert backlog[:2] + backlog[4:6] == found
+        assert (backlog.oldest_due_ms > 0) == (app != "other")
     async with visiting(webhooks) as v:
         assert "oldest due for" in (await v.see("/")).text
+        assert "oldest due for" in (await v.see("/apps/default")).text
+        assert "nothing is due" in (await v.see("/apps/other")).text
+        assert 'data-l="Due">3<' in (await v.see("/apps/default/endpoints")).text
+        assert "example.com/b" not in (await v.see("/apps/default")).text
 
 
 async def test_messages_are_found(on_each_database, receiver):
