@@ -30,7 +30,7 @@ from hookline._domain.history import (
     Message,
 )
 from hookline._domain.identity import Identity
-from hookline._domain.overview import DeadLetter, Stands, Trouble, Waiting
+from hookline._domain.overview import DeadLetter, Stands, Trouble
 from hookline._domain.page import Page, Window
 from hookline._domain.replay import REPLAY, Job, JobState, Selection
 from hookline._domain.tally import Kind, Tally
@@ -354,8 +354,8 @@ class Store(Protocol):
         """Return the schema's version and who is delivering; StorageError when out of reach."""
         ...
 
-    async def backlog(self, now: int) -> Backlog:
-        """Return what waits; StorageError when the database is out of reach."""
+    async def backlog(self, now: int, app: bytes | None = None) -> Backlog:
+        """Return what waits, in one application or in all; StorageError when out of reach."""
         ...
 
     async def vitals(self, now: Callable[[], int]) -> Vitals:
@@ -384,12 +384,14 @@ class LeasedJob:
 class Overview(Protocol):
     """What an operator sees at a glance. Every question is bounded, however much there is."""
 
-    async def backlog(self, now: int) -> Waiting:
-        """Return what is due and was not sent yet."""
+    async def due(self, keys: Collection[bytes], now: int) -> dict[bytes, int]:
+        """Return how many deliveries are due at each of these endpoints."""
         ...
 
-    async def troubled(self, limit: int) -> list[Trouble]:
-        """Return endpoints that fail or are disabled: open circuits first."""
+    async def troubled(
+        self, limit: int, app: bytes | None = None, keys: Collection[bytes] | None = None
+    ) -> list[Trouble]:
+        """Return endpoints that fail or are disabled, of these or of all: open circuits first."""
         ...
 
     async def dead_letters(
@@ -400,10 +402,6 @@ class Overview(Protocol):
 
     async def messages(self, app: bytes, wanted: Filter, window: Window, now: int) -> Page[Stands]:
         """Return messages of an application and where they stand."""
-        ...
-
-    async def owners(self, keys: Collection[bytes]) -> dict[bytes, tuple[bytes, str]]:
-        """Return the application and the URL of endpoints, by their keys."""
         ...
 
     async def listening(self, limit: int) -> list[tuple[str, str, str, tuple[str, ...]]]:

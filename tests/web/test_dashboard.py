@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import hashlib
 import re
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 
 from hookline import Webhooks
 from hookline._domain import ids
+from hookline._domain.audit import Actor
 from hookline._domain.tally import Tally
 from hookline._web import dashboard
 from hookline._web.api.app import build
@@ -183,6 +185,40 @@ async def test_nobody_is_led_away(make_webhooks, back):
         assert switched.headers["location"] == "/"
 
 
+async def test_a_place_in_no_ascii_leads_home(make_webhooks):
+    """A header has none; a link of the dashboard is written in percents."""
+    webhooks = make_webhooks(deliver=False)
+    async with visiting(webhooks, scope=None) as v:
+        key = await webhooks.create_api_key("ada", ["admin"])
+        await v.see("/sign-in")
+        assert (await v.post("/sign-in", key=key.token, to="/消息")).headers["location"] == "/"
+        assert (await v.see("/theme?to=dark&back=/消息")).headers["location"] == "/"
+
+
+async def test_signing_in_needs_the_forms_token(make_webhooks):
+    """Or another site could sign somebody in as somebody else."""
+    webhooks = make_webhooks(deliver=False)
+    async with visiting(webhooks, scope=None) as v:
+        key = await webhooks.create_api_key("ada", ["admin"])
+        for data in ({}, {"csrf": ""}, {"csrf": "x"}):
+            answer = await v.client.post("/sign-in", data={"key": key.token, **data})
+            assert (answer.status_code, KEYED in answer.cookies) == (403, False)
+            await v.see("/sign-in")  # from here on with the form's cookie
+
+
+async def test_changes_are_the_keys(make_webhooks):
+    """In the audit log, with its name; not the application's that runs the pages."""
+    webhooks = make_webhooks(deliver=False)
+    endpoint = await webhooks.create_endpoint("https://example.com/a")
+    async with visiting(webhooks, mounted="/hookline") as v:
+        [key] = await webhooks.api_keys()
+        await v.post(f"/apps/default/endpoints/{endpoint.id}/pause")
+        await v.post("/keys", name="ci", scope="read")
+    noted = (await webhooks.audit()).items[:2]
+    assert {each.action for each in noted} == {"endpoint.disabled", "api_key.created"}
+    assert {each.actor for each in noted} == {Actor("api_key", key.id, "ada")}
+
+
 LOOKS = [
     "/", "/apps", "/apps/default", "/apps/default/messages", "/apps/default/endpoints",
     "/dead-letters", "/event-types", "/keys", "/replays", "/doctor", "/signatures",
@@ -330,11 +366,12 @@ async def test_the_database_is_away(make_webhooks, monkeypatch):
 
 
 async def test_assets_are_ours_alone(make_webhooks):
-    """What the pages link is there; nothing else of the folder is."""
+    """What the pages link is there, by what is in it; nothing else of the folder is."""
     async with visiting(make_webhooks(deliver=False), scope=None) as v:
         page = (await v.see("/sign-in")).text
         for link in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
-            assert (await v.see(link.replace("&amp;", "&"))).status_code == 200
+            content = (await v.see(link)).content
+            assert hashlib.sha256(content).hexdigest().startswith(link.partition("?v=")[2])
         for other in ("VENDORED.md", "..%2fapp.py", "nothing.css"):
             assert (await v.see(f"/static/{other}")).status_code == 404
 
@@ -359,7 +396,7 @@ async def test_overview_shows_what_was_counted(make_webhooks):
 
 
 async def test_overview_shows_the_backlog(on_each_database):
-    """What is due, since when, and no more than was counted."""
+    """What waits and since when: in all applications, or in one."""
     webhooks = on_each_database(deliver=False)
     await webhooks.create_endpoint("https://example.com/a")
     for n in range(3):
@@ -370,11 +407,22 @@ async def test_overview_shows_the_backlog(on_each_database):
         await engine.queue.route(100, now, now - 1000, lambda _: 0)
 
     await on_engine(webhooks, route)
-    backlog = await webhooks.overview.backlog()
-    assert (backlog.due, backlog.capped) == (3, False)
-    assert backlog.oldest is not None
+    other = await webhooks.for_application(
+        (await webhooks.applications.create("Other", uid="other")).id
+    )
+    paused = await other.create_endpoint("https://example.com/b")
+    await other.pause(paused)
+    await webhooks.trigger("a.b", {"n": 3})  # not routed
+    for app, found in ((None, (3, 1, 2, 1)), ("default", (3, 1, 1, 0)), ("other", (0, 0, 1, 1))):
+        backlog = await webhooks.overview.backlog(app)
+        assert backlog[:2] + backlog[4:6] == found
+        assert (backlog.oldest_due_ms > 0) == (app != "other")
     async with visiting(webhooks) as v:
         assert "oldest due for" in (await v.see("/")).text
+        assert "oldest due for" in (await v.see("/apps/default")).text
+        assert "nothing is due" in (await v.see("/apps/other")).text
+        assert 'data-l="Due">3<' in (await v.see("/apps/default/endpoints")).text
+        assert "example.com/b" not in (await v.see("/apps/default")).text
 
 
 async def test_messages_are_found(on_each_database, receiver):

@@ -81,6 +81,23 @@ async def test_wrong_ended_and_foreign(make_webhooks):
         assert (await c.enter(c.key.token, **{"sec-fetch-site": "cross-site"})).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://hookline.test", 303),
+        ("https://evil.example", 403),
+        ("null", 403),
+        (None, 403),
+    ],
+)
+async def test_no_other_site_begins_a_session(make_webhooks, origin, status):
+    """By plain http browsers tell no `Sec-Fetch-Site`; then the origin is what counts."""
+    async with customer(make_webhooks(deliver=False), link=False) as c:
+        headers = {"origin": origin} if origin else {}
+        answer = await c.client.post("/portal/session", data={"key": c.key.token}, headers=headers)
+        assert answer.status_code == status
+
+
 async def test_make_show_rotate_delete(make_webhooks):
     """Everything a customer does to an endpoint; a look at the secret is noted."""
     webhooks = make_webhooks(deliver=False)

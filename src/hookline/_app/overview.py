@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 from hookline._app.scope import Deployment, application_key
 from hookline._domain import ids
+from hookline._domain.backlog import Backlog
+from hookline._domain.endpoint import Endpoint
 from hookline._domain.history import Filter
-from hookline._domain.overview import DeadLetter, Stands, Trouble, Waiting
+from hookline._domain.overview import DeadLetter, Stands, Trouble
 from hookline._domain.page import NEWEST, Page, Window
 from hookline._engine.engine import Engine
 
@@ -13,13 +15,41 @@ from hookline._engine.engine import Engine
 class Overview(Deployment):
     """Looks over all applications of a deployment. Nothing here counts more than a bounded part."""
 
-    async def backlog(self) -> Waiting:
-        """Return what is due and was not sent yet."""
-        return await self._ask(lambda e: e.store.overview.backlog(e.clock.now()))
+    async def backlog(self, application: str | None = None) -> Backlog:
+        """Return what waits, in one application (id or uid) or in all.
 
-    async def troubled(self, limit: int = 50) -> list[Trouble]:
-        """Return endpoints that fail, whose circuit is open, or that are disabled."""
-        return await self._ask(lambda e: e.store.overview.troubled(limit))
+        Raises ApplicationNotFound.
+        """
+
+        async def look(engine: Engine) -> Backlog:
+            app = None if application is None else await application_key(engine, application)
+            return await engine.store.backlog(engine.clock.now(), app)
+
+        return await self._ask(look)
+
+    async def due(self, endpoints: Iterable[Endpoint]) -> dict[str, int]:
+        """Return how many deliveries are due at each of these endpoints, by their ids."""
+        keys = {ids.decode(ids.ENDPOINT, each.id or "") or b"": each.id or "" for each in endpoints}
+        found = await self._ask(lambda e: e.store.overview.due(keys, e.clock.now()))
+        return {keys[key]: count for key, count in found.items()}
+
+    async def troubled(self, limit: int = 50, application: str | None = None) -> list[Trouble]:
+        """Return endpoints that fail, whose circuit is open, or that are disabled.
+
+        Those of one application (id or uid), or of all. Raises ApplicationNotFound.
+        """
+
+        async def look(engine: Engine) -> list[Trouble]:
+            app = None if application is None else await application_key(engine, application)
+            return await engine.store.overview.troubled(limit, app)
+
+        return await self._ask(look)
+
+    async def trouble(self, endpoints: Iterable[Endpoint]) -> dict[str, Trouble]:
+        """Return which of these endpoints fail or are disabled, by their ids."""
+        keys = [ids.decode(ids.ENDPOINT, each.id or "") or b"" for each in endpoints]
+        found = await self._ask(lambda e: e.store.overview.troubled(len(keys), keys=keys))
+        return {each.endpoint_id: each for each in found}
 
     async def dead_letters(
         self,
@@ -53,14 +83,6 @@ class Overview(Deployment):
             return await engine.store.overview.messages(app, which, part, engine.clock.now())
 
         return await self._ask(look)
-
-    async def owners(self, endpoints: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return application id and URL of endpoints, by their ids; those that are gone are not."""
-        keys = {ids.decode(ids.ENDPOINT, each) or b"": each for each in endpoints}
-        found = await self._ask(lambda e: e.store.overview.owners(keys))
-        return {
-            keys[key]: (ids.encode(ids.APPLICATION, app), url) for key, (app, url) in found.items()
-        }
 
     async def listening(self, limit: int = 1000) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """Return application id, endpoint id, URL and subscriptions of the enabled endpoints."""

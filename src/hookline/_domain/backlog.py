@@ -6,8 +6,8 @@ from typing import NamedTuple
 class Backlog(NamedTuple):
     """What waits, and for how long.
 
-    `due` are deliveries that could be sent now and `unrouted` messages nobody has looked at, both
-    counted to about `MOST_COUNTED`. `oldest_due_ms` is how long the oldest of them waits, without
+    `due` are deliveries that could be sent now and `unrouted` messages nobody has looked at, each
+    counted to `MOST_COUNTED`. `oldest_due_ms` is how long the oldest of them waits, without
     those at endpoints whose circuit is open: they are not late, they wait on purpose.
     """
 

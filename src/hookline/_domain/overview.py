@@ -3,23 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from hookline._domain.breaker import CircuitState
 from hookline._domain.delivery import Attempt, DeliveryState
 from hookline._domain.history import Message
-
-
-class Waiting(NamedTuple):
-    """What is due and was not sent yet. `capped`: there is more than was counted.
-
-    `oldest` is when the oldest of it fell due; `waiting` counts due deliveries by endpoint id.
-    """
-
-    due: int = 0
-    capped: bool = False
-    oldest: datetime | None = None
-    waiting: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 Indexes only: a seek per endpoint for its oldest delivery, then counts that stop somewhere.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,18 +11,17 @@ import sqlalchemy as sa
 from hookline._domain.backlog import MOST_COUNTED, Backlog
 from hookline._domain.breaker import CircuitState
 from hookline._domain.vitals import Pulse
-from hookline._storage.schema import circuit, delivery, endpoint, outbox
+from hookline._storage.schema import circuit, delivery, endpoint, message, outbox
 
 MOST_ENDPOINTS = 10_000
 """Endpoints that are looked at."""
 MOST_BEHIND = 1000
 """Endpoints with due deliveries whose deliveries are counted."""
-LEAST_COUNTED = 100
-"""Deliveries of each that are counted at least."""
 
 
-def read(connection: sa.Connection, pulse: Pulse, now: int) -> Backlog:
-    """Return what waits. Milliseconds, whatever the backlog is."""
+def read(connection: sa.Connection, pulse: Pulse, now: int, app: bytes | None = None) -> Backlog:
+    """Return what waits, in one application or in all. Milliseconds, whatever the backlog is."""
+    mine = sa.true() if app is None else endpoint.c.app_id == app
     oldest = (
         sa.select(sa.func.min(delivery.c.next_attempt_at))
         .where(delivery.c.endpoint_id == endpoint.c.id)
@@ -31,25 +31,23 @@ def read(connection: sa.Connection, pulse: Pulse, now: int) -> Backlog:
         row.id: row.oldest
         for row in connection.execute(
             sa.select(endpoint.c.id, oldest.label("oldest"))
-            .where(endpoint.c.disabled_at.is_(None))
+            .where(endpoint.c.disabled_at.is_(None), mine)
             .limit(MOST_ENDPOINTS)
         )
         if row.oldest is not None and row.oldest <= now
     }
-    opened = set(
-        connection.execute(
-            sa.select(circuit.c.endpoint_id).where(circuit.c.state != CircuitState.CLOSED)
-        ).scalars()
-    )
-    unrouted = connection.scalar(_count(outbox.c.due_at <= now, MOST_COUNTED)) or 0
+    broken = sa.select(circuit.c.endpoint_id).where(circuit.c.state != CircuitState.CLOSED)
+    if app is not None:
+        broken = broken.join(endpoint, endpoint.c.id == circuit.c.endpoint_id).where(mine)
+    opened = set(connection.execute(broken).scalars())
+    unrouted, oldest_unrouted = connection.execute(_unrouted(now, app)).one()
     waits = [at for key, at in behind.items() if key not in opened]
-    if unrouted:
-        waits.append(connection.scalar(sa.select(sa.func.min(outbox.c.due_at))) or now)
+    waits += [] if oldest_unrouted is None else [oldest_unrouted]
     total, disabled = connection.execute(
-        sa.select(sa.func.count(), sa.func.count(endpoint.c.disabled_at))
+        sa.select(sa.func.count(), sa.func.count(endpoint.c.disabled_at)).where(mine)
     ).one()
     return Backlog(
-        due=_due(connection, list(behind), now),
+        due=sum(due(connection, list(behind)[:MOST_BEHIND], now).values()),
         unrouted=unrouted,
         oldest_due_ms=max(0, now - min(waits, default=now)),
         open_circuits=len(opened),
@@ -59,17 +57,26 @@ def read(connection: sa.Connection, pulse: Pulse, now: int) -> Backlog:
     )
 
 
-def _due(connection: sa.Connection, endpoints: list[bytes], now: int) -> int:
-    """Count the due deliveries of these endpoints, up to a bound for each."""
-    most, total = max(LEAST_COUNTED, MOST_COUNTED // max(1, len(endpoints))), 0
-    for key in endpoints[:MOST_BEHIND]:
-        due = sa.and_(delivery.c.endpoint_id == key, delivery.c.next_attempt_at <= now)
-        total += connection.scalar(_count(due, most)) or 0
-        if total >= MOST_COUNTED:
-            break
-    return total
+def _unrouted(now: int, app: bytes | None) -> sa.Select[int, Any]:
+    """Count the oldest messages nobody has looked at, those of one application among them."""
+    late = sa.select(outbox).where(outbox.c.due_at <= now).order_by(outbox.c.due_at)
+    part = late.limit(MOST_COUNTED).subquery()
+    found = sa.select(sa.func.count(), sa.func.min(part.c.due_at)).select_from(part)
+    if app is None:
+        return found
+    return found.join(message, message.c.id == part.c.message_id).where(message.c.app_id == app)
 
 
-def _count(condition: sa.ColumnElement[bool], most: int) -> sa.Select[Any]:
-    found = sa.select(sa.literal(1)).where(condition).limit(most).subquery()
-    return sa.select(sa.func.count()).select_from(found)
+def due(connection: sa.Connection, endpoints: Iterable[bytes], now: int) -> dict[bytes, int]:
+    """Count the due deliveries of these endpoints, up to `MOST_COUNTED` in all."""
+    counts: dict[bytes, int] = {}
+    left = MOST_COUNTED
+    for key in endpoints:
+        mine = sa.select(sa.literal(1)).where(
+            delivery.c.endpoint_id == key, delivery.c.next_attempt_at <= now
+        )
+        some = mine.limit(left).subquery()
+        found = connection.scalar(sa.select(sa.func.count()).select_from(some)) if left else 0
+        counts[key] = found or 0
+        left -= counts[key]
+    return counts

@@ -82,13 +82,16 @@ async def vitals(engine: AsyncEngine, now: Now, vault: Vault) -> Vitals:
         return Vitals(now(), name(engine.url), trip, found, **signs)
 
 
-async def backlog(engine: AsyncEngine, now: int) -> Backlog:
-    """Return what waits; StorageError when out of reach, or of another schema."""
+async def backlog(engine: AsyncEngine, now: int, app: bytes | None) -> Backlog:
+    """Return what waits, in one application or in all.
+
+    Raises StorageError when the database is out of reach, or of another schema.
+    """
     async with _looking(engine) as connection, asyncio.timeout(REACH):
         found = await _pulse(engine.url, connection)
         if not found.schema.current:
             raise StorageError(f"{found.schema}; {found.schema.remedy}")
-        return await connection.run_sync(waiting.read, found, now)
+        return await connection.run_sync(waiting.read, found, now, app)
 
 
 @asynccontextmanager

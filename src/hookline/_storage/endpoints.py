@@ -468,11 +468,7 @@ class SqlEndpoints(Part):
 
     async def sweep(self) -> int:
         """Remove what was still routed to endpoints while they were deleted; return how much."""
-        own = delivery.c.endpoint_id
-        lowest = sa.select(own).order_by(own).limit(1).scalar_subquery()
-        walk = sa.select(lowest.label("id")).cte("walk", recursive=True)
-        above = sa.select(own).where(own > walk.c.id).order_by(own).limit(1).scalar_subquery()
-        walk = walk.union_all(sa.select(above).where(walk.c.id.is_not(None)))
+        walk = paging.walk(delivery.c.endpoint_id)
         known = sa.exists().where(endpoint.c.id == walk.c.id)
         async with self._reading() as connection:
             orphans = await connection.execute(

@@ -11,8 +11,9 @@ from hookline._domain import ids
 from hookline._domain.breaker import CircuitState
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.history import Filter
-from hookline._domain.overview import DeadLetter, Stands, Trouble, Waiting
+from hookline._domain.overview import DeadLetter, Stands, Trouble
 from hookline._domain.page import Page, Window
+from hookline._storage import backlog
 from hookline._storage.history import (
     LOOKED_AT,
     _between,
@@ -33,11 +34,6 @@ from hookline._storage.schema import (
     message,
 )
 
-MOST_WALKED = 1000
-"""Endpoints with something in the queue that are looked at."""
-MOST_DUE = 500
-"""Due deliveries that are counted of one endpoint."""
-
 _EXHAUSTED: sa.ColumnElement[str] = sa.literal_column(f"'{DeliveryState.EXHAUSTED.value}'")
 """Literally: only so is the index of dead letters made use of."""
 
@@ -45,34 +41,15 @@ _EXHAUSTED: sa.ColumnElement[str] = sa.literal_column(f"'{DeliveryState.EXHAUSTE
 class SqlOverview(Part):
     """`_ports.Overview`."""
 
-    async def backlog(self, now: int) -> Waiting:
-        """Return what is due: from endpoint to endpoint along the index, counting so far only."""
-        own, at = delivery.c.endpoint_id, delivery.c.next_attempt_at
-        lowest = sa.select(own).order_by(own).limit(1).scalar_subquery()
-        walk = sa.select(lowest.label("id")).cte("walk", recursive=True)
-        above = sa.select(own).where(own > walk.c.id).order_by(own).limit(1).scalar_subquery()
-        walk = walk.union_all(sa.select(above).where(walk.c.id.is_not(None)))
-        mine = (own == walk.c.id, at <= now)
-        some = sa.select(sa.literal(1)).where(*mine).correlate(walk).limit(MOST_DUE + 1).subquery()
-        counted = sa.select(sa.func.count()).select_from(some).scalar_subquery()
-        oldest = sa.select(sa.func.min(at)).where(own == walk.c.id).correlate(walk)
-        query = sa.select(walk.c.id, counted.label("due"), oldest.scalar_subquery().label("oldest"))
+    async def due(self, keys: Collection[bytes], now: int) -> dict[bytes, int]:
+        """Return how many deliveries are due at each of these endpoints."""
         async with self._reading() as connection:
-            found = await connection.execute(
-                query.where(walk.c.id.is_not(None)).limit(MOST_WALKED + 1)
-            )
-            rows = found.all()
-        waiting = {ids.encode(ids.ENDPOINT, row.id): row.due for row in rows if row.due}
-        ages = [row.oldest for row in rows if row.due]
-        return Waiting(
-            due=sum(min(count, MOST_DUE) for count in waiting.values()),
-            capped=len(rows) > MOST_WALKED or any(n > MOST_DUE for n in waiting.values()),
-            oldest=maybe_time(min(ages)) if ages else None,
-            waiting=waiting,
-        )
+            return await connection.run_sync(backlog.due, keys, now)
 
-    async def troubled(self, limit: int) -> list[Trouble]:
-        """Return endpoints that fail or are disabled: open circuits first."""
+    async def troubled(
+        self, limit: int, app: bytes | None = None, keys: Collection[bytes] | None = None
+    ) -> list[Trouble]:
+        """Return endpoints that fail or are disabled, of these or of all: open circuits first."""
         order = sa.case(
             (circuit.c.state == CircuitState.OPEN.value, 0),
             (circuit.c.state == CircuitState.HALF_OPEN.value, 1),
@@ -86,6 +63,10 @@ class SqlOverview(Part):
             .order_by(order, endpoint.c.id)
             .limit(limit)
         )
+        if app is not None:
+            query = query.where(endpoint.c.app_id == app)
+        if keys is not None:
+            query = query.where(endpoint.c.id.in_(keys))
         async with self._reading() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [_trouble(row) for row in rows]
@@ -162,13 +143,6 @@ class SqlOverview(Part):
             rows, more, last = await _filtered(connection, looked_at, message, conditions, window)
             states = await _states(connection, [row.id for row in rows], now)
         return Page([Stands(_message(row), states[row.id]) for row in rows], more, last)
-
-    async def owners(self, keys: Collection[bytes]) -> dict[bytes, tuple[bytes, str]]:
-        """Return the application and the URL of endpoints, by their keys."""
-        query = sa.select(endpoint.c.id, endpoint.c.app_id, endpoint.c.url)
-        async with self._reading() as connection:
-            rows = await connection.execute(query.where(endpoint.c.id.in_(list(keys))))
-            return {row.id: (row.app_id, row.url) for row in rows}
 
     async def listening(self, limit: int) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """Return application, endpoint, URL and subscriptions of enabled endpoints."""

@@ -367,9 +367,9 @@ class SqlStore(Part):
         """Return the schema's version and who is delivering; StorageError when out of reach."""
         return await doctor.pulse(self._engine)
 
-    async def backlog(self, now: int) -> Backlog:
-        """Return what waits."""
-        return await doctor.backlog(self._engine, now)
+    async def backlog(self, now: int, app: bytes | None = None) -> Backlog:
+        """Return what waits, in one application or in all."""
+        return await doctor.backlog(self._engine, now, app)
 
     async def vitals(self, now: Callable[[], int]) -> Vitals:
         """Return what the doctor judges. Changes nothing, and needs no `start`."""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hookline._domain import ids
 from hookline._domain.usage import DAY_MS, Usage, of
+from hookline._storage import paging
 from hookline._storage.part import Part
 from hookline._storage.rows import first_key
 from hookline._storage.schema import attempt, endpoint, message, usage
@@ -102,10 +103,7 @@ async def _by(
     high: bytes,
 ) -> dict[bytes, int]:
     """Count rows between two keys by their owner, jumping from one owner to the next."""
-    lowest = sa.select(owner).order_by(owner).limit(1).scalar_subquery()
-    walk = sa.select(lowest.label("id")).cte("walk", recursive=True)
-    above = sa.select(owner).where(owner > walk.c.id).order_by(owner).limit(1).scalar_subquery()
-    walk = walk.union_all(sa.select(above).where(walk.c.id.is_not(None)))
+    walk = paging.walk(owner)
     inside = sa.select(sa.func.count()).where(owner == walk.c.id, key >= low, key < high)
     rows = await connection.execute(
         sa.select(walk.c.id, inside.scalar_subquery()).where(walk.c.id.is_not(None))

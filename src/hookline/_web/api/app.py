@@ -37,12 +37,12 @@ from hookline._web.api import (
 )
 from hookline._web.api.routes import PREFIX, Router
 from hookline._web.api.table import Table
-from hookline._web.dashboard.app import Dashboard, Pages
+from hookline._web.dashboard.app import FIRST, Dashboard, Pages
 from hookline._web.engine import Tenants, event_names
 from hookline._web.errors import Refused
 from hookline._web.keys import Keys
 from hookline._web.lookout import Lookout
-from hookline._web.portal.app import Portal, PortalPages
+from hookline._web.portal.app import ROOT, Portal
 from hookline._web.shell import Shell
 from hookline.errors import HooklineError, StorageError
 
@@ -108,8 +108,8 @@ def build(webhooks: Webhooks, routers: Iterable[Router] = ROUTERS) -> FastAPI:
     app.router.routes += [
         Table(routes),
         *pages.routes(),
-        PortalPages(app.state.portal),
-        Pages(dashboard),
+        Pages(app.state.portal, root=ROOT),
+        Pages(dashboard, first=FIRST),
     ]
     url = webhooks.settings.public_url.rstrip("/")
     _describe(app, partial(description.describe, routes, url))

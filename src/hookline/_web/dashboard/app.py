@@ -1,13 +1,12 @@
 """The dashboard as an ASGI application: by itself under any path, or as a part of the server."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route, Router
 
 from hookline import Webhooks
@@ -21,38 +20,15 @@ from hookline._web.dashboard import (
     signing_in,
     upkeep,
 )
+from hookline._web.dashboard.assets import Assets
 from hookline._web.dashboard.routes import Page, admitted, all_pages
 from hookline._web.dashboard.session import Brakes, Sessions
-from hookline._web.dashboard.view import HEADERS, House, View, environment
+from hookline._web.dashboard.view import House, View, environment
 from hookline._web.engine import Tenants
 from hookline._web.errors import Refused
 from hookline.errors import HooklineError
 
-STATIC = Path(__file__).parent / "static"
-ASSETS = {
-    path.name: {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}[path.suffix]
-    for path in STATIC.iterdir()
-    if path.suffix in (".css", ".js", ".svg")
-}
-FIRST = frozenset(
-    {
-        "apps",
-        "dead-letters",
-        "doctor",
-        "endpoints",
-        "event-types",
-        "keys",
-        "language",
-        "messages",
-        "replays",
-        "sign-in",
-        "sign-out",
-        "signatures",
-        "static",
-        "theme",
-    }
-)
-"""What paths of the dashboard begin with."""
+ASSETS = Assets(Path(__file__).parent / "static")
 PAGES = all_pages(
     signing_in.PAGES,
     overview.PAGES,
@@ -62,6 +38,8 @@ PAGES = all_pages(
     catalogue.PAGES,
     upkeep.PAGES,
 )
+FIRST = {page.path.split("/")[1] for page in PAGES} | {"static"}
+"""What paths of the dashboard begin with."""
 
 
 class Dashboard:
@@ -69,6 +47,9 @@ class Dashboard:
 
     pages: Sequence[Page] = PAGES
     view = View
+    assets: Sequence[Assets] = (ASSETS,)
+    packages: Sequence[str] = ("hookline._web.dashboard",)
+    """Where templates are, those of the first before those of the next."""
 
     def __init__(
         self,
@@ -82,10 +63,11 @@ class Dashboard:
             tenants or Tenants(webhooks),
             self.sessions(webhooks),
             Brakes(),
-            self.templates(),
+            environment(self.packages),
+            {name: version for each in self.assets for name, version in each.versions.items()},
             stopping,
         )
-        routes = self.assets()
+        routes = [route for each in self.assets for route in each.routes()]
         for path in dict.fromkeys(page.path for page in self.pages):
             mine = [page for page in self.pages if page.path == path]
             methods = [page.method for page in mine]
@@ -96,21 +78,9 @@ class Dashboard:
         """Return what makes sessions."""
         return Sessions(webhooks)
 
-    def assets(self) -> list[BaseRoute]:
-        """Return the routes of what pages load."""
-        return [Route("/static/{name}", asset)]
-
-    def templates(self) -> Environment:
-        """Return the templates."""
-        return environment()
-
-    async def admitted(self, view: Any, page: Page) -> Response | None:
-        """Return None for a request that may be handled, else the answer."""
-        return await admitted(view, page)
-
-    def told(self, view: Any, refused: Refused, error: Exception) -> str:  # noqa: ARG002
-        """Return what a page says of an error."""
-        return refused.detail if isinstance(refused.detail, str) else str(error)
+    def outside(self, view: View) -> Response:
+        """Return what whoever is not signed in sees instead of a page."""
+        return view.go("/sign-in", to=view.here())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Handle one request (ASGI 3.0); what goes wrong becomes a page."""
@@ -144,8 +114,7 @@ class Dashboard:
             method = "GET" if request.method == "HEAD" else request.method
             page = by_method[method]
             view = self.view(self.house, request)
-            elsewhere = await self.admitted(view, page)
-            return await page.handler(view) if elsewhere is None else elsewhere
+            return await page.handler(view) if await admitted(view, page) else self.outside(view)
 
         return handle
 
@@ -156,6 +125,7 @@ class Dashboard:
             refused = error
         elif isinstance(error, HooklineError):
             refused = errors.of(error)
+            refused.detail = view.tell(error)
         elif isinstance(error, HTTPException):
             refused = Refused(error.status_code, view.say("There is no such page."))
         else:
@@ -166,45 +136,41 @@ class Dashboard:
                 await view.signed_in()
             except HooklineError:
                 view.session = None
-        detail = self.told(view, refused, error)
-        if status >= 500:  # noqa: PLR2004
-            detail = ""
+        # Of what is no fault of the visitor's, the log has the rest.
+        detail = refused.detail if status < 500 else ""  # noqa: PLR2004
         answer = view.page("error.html", status, status=status, detail=detail)
         answer.headers.update(refused.headers)
         return answer
 
 
 class Pages(BaseRoute):
-    """The dashboard as a route beside others: takes what begins as its paths do."""
+    """Pages as a route beside others: below a path, or those that begin as their paths do."""
 
-    def __init__(self, dashboard: Dashboard) -> None:
-        """Take the application."""
-        self.dashboard = dashboard
+    def __init__(
+        self, dashboard: Dashboard, *, root: str = "", first: Container[str] | None = None
+    ) -> None:
+        """Everything below `root` is theirs, or what of it begins with one of `first`."""
+        self._dashboard = dashboard
+        self._root = root
+        self._first = first
 
     def matches(self, scope: Any) -> tuple[Match, Any]:
-        """Tell by the first part of the path."""
+        """Tell by the path."""
         if scope["type"] != "http":
             return Match.NONE, {}
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-        mine = path in ("", "/") or path[1:].partition("/")[0] in FIRST
+        below = path.removeprefix(self._root)
+        mine = path.startswith(self._root) and below[:1] in ("", "/")
+        if self._first is not None:
+            mine = mine and below[1:].partition("/")[0] in self._first
         return (Match.FULL if mine else Match.NONE), {}
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Hand a request over."""
-        await self.dashboard(scope, receive, send)
+        """Hand a request over, as to something that is mounted."""
+        root = scope.get("root_path", "") + self._root
+        path = scope["path"] if scope["path"] != root else f"{root}/"
+        await self._dashboard({**scope, "root_path": root, "path": path}, receive, send)
 
 
 async def _nothing(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI
     raise HTTPException(404)
-
-
-async def asset(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name not in ASSETS:
-        raise HTTPException(404)
-    kept = "public, max-age=31536000, immutable" if "v" in request.query_params else "no-cache"
-    return FileResponse(
-        STATIC / name,
-        headers={**HEADERS, "Cache-Control": kept, "Vary": "Accept-Encoding"},
-        media_type=ASSETS[name],
-    )

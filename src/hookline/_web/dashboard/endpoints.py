@@ -46,14 +46,12 @@ async def _listed(view: View) -> dict[str, Any]:
     key = ids.decode(ids.ENDPOINT, view.query("after"))
     page = await app.endpoint_page(Window(LIMIT, Cursor(key) if key else None))
     series = await app.figures_of_each(page.items, since=datetime.now(UTC) - DAY)
-    backlog = await view.webhooks.overview.backlog()
-    troubled = {each.endpoint_id: each for each in await view.webhooks.overview.troubled(500)}
     return {
         "items": page.items,
         "more": next_of(page, ids.ENDPOINT),
         "series": series,
-        "waiting": backlog.waiting,
-        "troubled": troubled,
+        "due": await view.webhooks.overview.due(page.items),
+        "troubled": await view.webhooks.overview.trouble(page.items),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from hookline._domain.backlog import MOST_COUNTED
 from hookline._web.dashboard.routes import get
 from hookline._web.dashboard.view import View
 
@@ -25,16 +26,13 @@ async def _look(view: View) -> dict[str, Any]:
     chosen = chosen if chosen in RANGES else "1h"
     now = datetime.fromtimestamp(webhooks._runtime.clock.now() / 1000).astimezone()  # noqa: SLF001
     since = now - RANGES[chosen]
-    if "app" in view.request.path_params:
-        app = await view.app()
-        figures = await app.figures(since=since)
-        info = await webhooks.applications.get(view.part("app"))
-    else:
+    name: str | None = view.request.path_params.get("app")
+    if name is None:
         figures, info = await webhooks.all_figures(since=since), None
-    backlog = await webhooks.overview.backlog()
-    troubled = await webhooks.overview.troubled(20)
-    if info is not None:
-        troubled = [each for each in troubled if each.application_id == info.id]
+    else:
+        figures = await (await view.app()).figures(since=since)
+        info = await webhooks.applications.get(name)
+    backlog = await webhooks.overview.backlog(name)
     total = figures.total
     minutes = RANGES[chosen].total_seconds() / 60
     curves = [(name, [tally.quantile(q) for tally in figures.tallies]) for q, name in QUANTILES]
@@ -48,12 +46,8 @@ async def _look(view: View) -> dict[str, Any]:
         "quantiles": [(name, total.quantile(q)) for q, name in QUANTILES],
         "curves": curves,
         "backlog": backlog,
-        "age": None
-        if backlog.oldest is None
-        else max(0, (now - backlog.oldest).total_seconds() * 1000),
-        "troubled": troubled,
-        "open_circuits": sum(each.circuit != "closed" for each in troubled),
-        "disabled": sum(each.disabled_at is not None for each in troubled),
+        "capped": max(backlog.due, backlog.unrouted) >= MOST_COUNTED,
+        "troubled": await webhooks.overview.troubled(20, name),
         "info": info,
     }
 

@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
@@ -13,7 +13,8 @@ from hookline.errors import AlreadyExists, HooklineError, InvalidInput, StorageE
 
 WRONG = (InvalidInput, AlreadyExists)
 """What whoever filled in a form can mend."""
-Handler = Callable[[View], Awaitable[Response]]
+Handler = Callable[[Any], Awaitable[Response]]
+"""Takes a view: of the dashboard, of the portal, or of either."""
 
 
 class Access(Enum):
@@ -48,18 +49,23 @@ def post(path: str, handler: Handler) -> Page:
     return Page("POST", path, handler, Access.WRITERS)
 
 
-async def admitted(view: View, page: Page) -> Response | None:
-    """Return None for a request that may be handled, else where to go; raise Refused (403)."""
-    session = await view.signed_in()
-    if page.access is not Access.ANYBODY and session is None:
-        if view.request.method != "GET" or view.request.headers.get("hx-request"):
-            raise Refused(401, view.say("Your session has ended. Sign in again."))
-        return view.go("/sign-in", to=view.here())
+async def admitted(view: View, page: Page) -> bool:
+    """Return False for somebody who has to come in first; raise Refused (401, 403).
+
+    Forms that `Access.ANYBODY` fills in are checked by what takes them.
+    """
+    session, method = await view.signed_in(), view.request.method
+    if page.access is Access.ANYBODY:
+        return True
+    if session is None:
+        if method not in ("GET", "HEAD") or view.request.headers.get("hx-request"):
+            raise view.stranger()
+        return False
     if page.access is Access.WRITERS and not view.may_write:
-        raise Refused(403, view.say("This key may look, and change nothing."))
-    if view.request.method == "POST":
+        raise view.reader()
+    if method == "POST":
         await check_form(view)
-    return None
+    return True
 
 
 async def check_form(view: View) -> None:

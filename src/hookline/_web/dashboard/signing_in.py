@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from starlette.responses import Response
 
-from hookline._web.dashboard.routes import Access, Page
+from hookline._web.dashboard.routes import Access, Page, check_form
 from hookline._web.dashboard.view import FORM, SESSION, THEMES, YEAR, View
 from hookline._web.dashboard.words import LANGUAGES
 from hookline.errors import InvalidApiKey
@@ -16,7 +16,7 @@ LOOPBACK = ("127.", "::1", "localhost", "testclient")
 def _local(target: str) -> str:
     """Return a path of this place; anything else leads home."""
     safe = target.startswith("/") and not target.startswith(("//", "/\\"))
-    return target if safe and target.isprintable() else ""
+    return target if safe and target.isascii() and target.isprintable() else ""
 
 
 async def _is_first(view: View) -> bool:
@@ -44,6 +44,7 @@ async def show(view: View) -> Response:
 
 async def sign_in(view: View) -> Response:
     """Take a key."""
+    await check_form(view)
     brakes = view.house.brakes
     seconds = brakes.wait(view.address)
     if seconds:
@@ -73,8 +74,7 @@ async def sign_in(view: View) -> Response:
 
 async def sign_out(view: View) -> Response:
     """End the session."""
-    if view.session is not None:
-        view.house.sessions.end(view.session)
+    view.end_session()
     return view.drop(view.go("/sign-in"), SESSION)
 
 

@@ -1,7 +1,7 @@
 """One request for a page: who asks, in which language, and how the answer is made."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 
 from hookline import ApplicationWebhooks, Webhooks
 from hookline._domain import finding
+from hookline._domain.audit import Actor, acting
 from hookline._web.dashboard import charts, text
 from hookline._web.dashboard.session import Brakes, Session, Sessions
 from hookline._web.dashboard.words import LANGUAGES, translated
@@ -51,9 +52,9 @@ HEADERS = {
 }
 
 
-def environment(*packages: str) -> Environment:
-    """Return the templates, those of other packages before the dashboard's own."""
-    places = [PackageLoader(name) for name in (*packages, "hookline._web.dashboard")]
+def environment(packages: Iterable[str]) -> Environment:
+    """Return the templates, those of the first package before those of the next."""
+    places = [PackageLoader(name) for name in packages]
     made = Environment(
         loader=ChoiceLoader(places),
         autoescape=True,
@@ -62,7 +63,11 @@ def environment(*packages: str) -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"harmless": text.harmless, "number": number, "ms": milliseconds}
-    made.globals |= {"span": finding.span, "charts": charts, "as_json": text.as_json}
+    made.globals |= {
+        "span": finding.span,
+        "charts": charts,
+        "as_json": text.as_json,
+    }
     return made
 
 
@@ -89,6 +94,7 @@ class House:
     sessions: Sessions
     brakes: Brakes
     templates: Environment
+    versions: Mapping[str, str]
     stopping: Callable[[], bool]
     live: int = 0
 
@@ -146,6 +152,10 @@ class View:
         given = {name: value for name, value in query.items() if value not in (None, "")}
         return self.root + quote(path) + (f"?{urlencode(given)}" if given else "")
 
+    def asset(self, name: str) -> str:
+        """Return the link of an asset: another one when what is in it is."""
+        return self.url(f"/static/{name}", v=self.house.versions[name])
+
     def here(self, **changes: Any) -> str:
         """Return this page's link with a changed query."""
         query = {**self.request.query_params, **changes}
@@ -197,6 +207,7 @@ class View:
             "view": self,
             "_": self.say,
             "url": self.url,
+            "asset": self.asset,
             "may_write": self.may_write,
             "when": self.when,
             "languages": LANGUAGES,
@@ -297,10 +308,30 @@ class View:
         return response
 
     async def signed_in(self) -> Session | None:
-        """Return the session of the request, if there is one."""
+        """Return the session of the request, if there is one: what is changed, its key changed."""
         cookie = self.request.cookies.get(self.cookies["session"])
         self.session = None if cookie is None else await self.house.sessions.find(cookie[:512])
+        if self.session is not None:
+            acting.set(Actor("api_key", self.session.key.id, self.session.key.name))
         return self.session
+
+    def end_session(self) -> None:
+        """Nobody is signed in any more."""
+        if self.session is not None:
+            self.house.sessions.end(self.session)
+        self.session = None
+
+    def stranger(self) -> Refused:
+        """Return what whoever is not signed in hears."""
+        return Refused(401, self.say("Your session has ended. Sign in again."))
+
+    def reader(self) -> Refused:
+        """Return what whoever may only look hears."""
+        return Refused(403, self.say("This key may look, and change nothing."))
+
+    def tell(self, error: Exception) -> str:
+        """Return what people hear of an error."""
+        return str(error)
 
     async def read_form(self) -> Mapping[str, str]:
         """Read the form of the request, once; raise Refused (413) for one that is too large."""

@@ -234,6 +234,7 @@ ZH: Mapping[str, str] = {
     "Deliveries per minute": "每分钟投递",
     "{count} failed": "{count} 次失败",
     "Backlog": "积压",
+    "behind open circuits": "等待熔断恢复",
     "nothing is due": "没有到期的投递",
     "oldest due for {age}": "最早的已到期 {age}",
     "Exhausted": "已用尽",

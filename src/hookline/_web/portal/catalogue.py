@@ -1,7 +1,5 @@
 """What events there are, with schemas and examples."""
 
-from typing import Any
-
 from starlette.responses import Response
 
 from hookline import EventType
@@ -9,6 +7,7 @@ from hookline._domain.page import Cursor, Window
 from hookline._web.dashboard.endpoints import example_of
 from hookline._web.dashboard.routes import get
 from hookline._web.engine import event_names
+from hookline._web.portal.view import PortalView
 from hookline.errors import EventTypeNotFound
 
 LIMIT = 100
@@ -20,7 +19,7 @@ def offered(event_type: EventType) -> bool:
     return not event_type.feature_flags and not event_type.archived
 
 
-async def _page(view: Any, window: Window) -> tuple[list[EventType], list[str], str | None]:
+async def _page(view: PortalView, window: Window) -> tuple[list[EventType], list[str], str | None]:
     """Return a part of the catalogue, names that only code declares, and where it goes on."""
     page = await view.webhooks.event_types.page(window)
     catalogued = {each.name for each in page.items}
@@ -33,7 +32,7 @@ async def _page(view: Any, window: Window) -> tuple[list[EventType], list[str], 
     return [each for each in page.items if offered(each)], declared, more
 
 
-async def _is_free(view: Any, name: str) -> bool:
+async def _is_free(view: PortalView, name: str) -> bool:
     """Tell whether the catalogue does not keep a declared name back: archived ones are there."""
     try:
         return offered(await view.webhooks.event_types.get(name))
@@ -41,21 +40,20 @@ async def _is_free(view: Any, name: str) -> bool:
         return True
 
 
-async def names(view: Any) -> list[str]:
+async def names(view: PortalView) -> list[str]:
     """Return the names of event types that an endpoint may want."""
     items, declared, _ = await _page(view, Window(MOST_NAMES))
     return [*(each.name for each in items), *declared]
 
 
-async def event_types(view: Any) -> Response:
+async def event_types(view: PortalView) -> Response:
     """List event types."""
     after = view.query("after")
     items, declared, more = await _page(view, Window(LIMIT, Cursor(after) if after else None))
-    answer: Response = view.page("event_types.html", items=items, declared=declared, more=more)
-    return answer
+    return view.page("event_types.html", items=items, declared=declared, more=more)
 
 
-async def found(view: Any, name: str) -> EventType | None:
+async def found(view: PortalView, name: str) -> EventType | None:
     """Return an event type, None for one that only code declares; raise EventTypeNotFound."""
     try:
         each: EventType = await view.webhooks.event_types.get(name)
@@ -68,15 +66,14 @@ async def found(view: Any, name: str) -> EventType | None:
     return each
 
 
-async def event_type(view: Any) -> Response:
+async def event_type(view: PortalView) -> Response:
     """Show an event type: its schemas, and an example."""
     name = view.part("name")
     each = await found(view, name)
     schemas = dict(each.schemas or {}) if each is not None else {}
-    answer: Response = view.page(
+    return view.page(
         "event_type.html", name=name, found=each, schemas=schemas, example=example_of(schemas)
     )
-    return answer
 
 
 PAGES = (get("/event-types", event_types), get("/event-types/{name}", event_type))

@@ -13,12 +13,14 @@ from hookline._domain import ids
 from hookline._domain.page import Cursor, Window
 from hookline._domain.receiver_check import EVENT as TEST_EVENT
 from hookline._domain.replay import REPLAY
+from hookline._domain.tally import Tally
 from hookline._web.dashboard.endpoints import OVERLAPS, blank, changes, example_of, values
 from hookline._web.dashboard.messages import next_of
 from hookline._web.dashboard.routes import WRONG, get, look, post
 from hookline._web.dashboard.view import parsed_time
 from hookline._web.errors import Refused
 from hookline._web.portal import catalogue
+from hookline._web.portal.view import PortalView
 from hookline.errors import HooklineError, InvalidUrl, JobNotFound, StorageError
 
 LIMIT = 25
@@ -26,7 +28,9 @@ DAY = timedelta(hours=24)
 FIELDS = ("url", "description", "events", "channels", "rate_limit")
 
 
-def in_words(view: Any, endpoint: Endpoint, health: EndpointHealth, total: Any) -> tuple[str, str]:
+def in_words(
+    view: PortalView, endpoint: Endpoint, health: EndpointHealth, total: Tally
+) -> tuple[str, str]:
     """Return how an endpoint is doing: a state for its mark, and a sentence."""
     if endpoint.pending_since is not None:
         return "pending", view.say("Its receiver has not confirmed yet that it expects webhooks.")
@@ -50,27 +54,26 @@ def in_words(view: Any, endpoint: Endpoint, health: EndpointHealth, total: Any) 
     return "succeeded", view.say("Working: in the last 24 hours everything arrived.")
 
 
-async def listed(view: Any) -> Response:
+async def listed(view: PortalView) -> Response:
     """List endpoints with how they do."""
     app = await view.app()
     key = ids.decode(ids.ENDPOINT, view.query("after"))
     page = await app.endpoint_page(Window(LIMIT, Cursor(key) if key else None))
     series = await app.figures_of_each(page.items, since=datetime.now(UTC) - DAY)
     words = {
-        each.id: in_words(view, each, await app.endpoint_health(each), series[each.id].total)
+        each.id: in_words(view, each, await app.endpoint_health(each), series[each.id or ""].total)
         for each in page.items
     }
-    answer: Response = view.page(
+    return view.page(
         "endpoints.html",
         items=page.items,
         more=next_of(page, ids.ENDPOINT),
         words=words,
         series=series,
     )
-    return answer
 
 
-async def _one(view: Any) -> dict[str, Any]:
+async def _one(view: PortalView) -> dict[str, Any]:
     app = await view.app()
     endpoint = await app.endpoint(view.part("id"))
     health = await app.endpoint_health(endpoint)
@@ -89,20 +92,19 @@ async def _one(view: Any) -> dict[str, Any]:
     }
 
 
-async def one(view: Any) -> Response:
+async def one(view: PortalView) -> Response:
     """Show how an endpoint is doing, and what can be done about it."""
-    answer: Response = await view.live_page("endpoint.html", partial(_one, view))
-    return answer
+    return await view.live_page("endpoint.html", partial(_one, view))
 
 
 # the form ---------------------------------------------------------------------------------------
 
 
-async def _form(view: Any, endpoint: Endpoint | None, problem: str = "") -> Response:
+async def _form(view: PortalView, endpoint: Endpoint | None, problem: str = "") -> Response:
     shown = blank(endpoint)
     if view.form:
         shown = {name: view.form.get(name, "") for name in FIELDS}
-    answer: Response = view.page(
+    return view.page(
         "endpoint_form.html",
         422 if problem else 200,
         endpoint=endpoint,
@@ -111,19 +113,18 @@ async def _form(view: Any, endpoint: Endpoint | None, problem: str = "") -> Resp
         types=await catalogue.names(view),
         verdict=_verdict(view, shown["url"]) if shown["url"] else None,
     )
-    return answer
 
 
 def _wanted(form: Mapping[str, str]) -> dict[str, Any]:
     return {name: value for name, value in values(form).items() if name in FIELDS}
 
 
-async def new(view: Any) -> Response:
+async def new(view: PortalView) -> Response:
     """Show the form of a new endpoint."""
     return await _form(view, None)
 
 
-async def create(view: Any) -> Response:
+async def create(view: PortalView) -> Response:
     """Make an endpoint; show its secret."""
     app = await view.app()
     try:
@@ -133,12 +134,12 @@ async def create(view: Any) -> Response:
     return _secret(view, made, made.secret, "made", status=201)
 
 
-async def edit(view: Any) -> Response:
+async def edit(view: PortalView) -> Response:
     """Show the form of an endpoint."""
     return await _form(view, await (await view.app()).endpoint(view.part("id")))
 
 
-async def update(view: Any) -> Response:
+async def update(view: PortalView) -> Response:
     """Change an endpoint."""
     app = await view.app()
     found = await app.endpoint(view.part("id"))
@@ -149,7 +150,7 @@ async def update(view: Any) -> Response:
     return _back(view, "changed")
 
 
-def _verdict(view: Any, given: str) -> tuple[bool, str]:
+def _verdict(view: PortalView, given: str) -> tuple[bool, str]:
     try:
         allowed = view.webhooks._admission.allowed(given.strip(), ())  # noqa: SLF001 - one house
     except InvalidUrl as error:
@@ -157,22 +158,20 @@ def _verdict(view: Any, given: str) -> tuple[bool, str]:
     return True, allowed
 
 
-async def check(view: Any) -> Response:
+async def check(view: PortalView) -> Response:
     """Say what the guard makes of a URL, while it is typed."""
     given = view.query("url", 4096)
-    answer: Response = view.page("verdict.html", verdict=_verdict(view, given) if given else None)
-    return answer
+    return view.page("verdict.html", verdict=_verdict(view, given) if given else None)
 
 
 # what is done to one ----------------------------------------------------------------------------
 
 
-def _back(view: Any, done: str) -> Response:
-    answer: Response = view.go(f"/endpoints/{view.part('id')}", done=done)
-    return answer
+def _back(view: PortalView, done: str) -> Response:
+    return view.go(f"/endpoints/{view.part('id')}", done=done)
 
 
-async def send(view: Any) -> Response:
+async def send(view: PortalView) -> Response:
     """Send a test, or an example of an event type, to this endpoint alone."""
     app = await view.app()
     name = view.form.get("type", "") or TEST_EVENT
@@ -183,32 +182,30 @@ async def send(view: Any) -> Response:
         each = await catalogue.found(view, name)
         example = example_of(dict(each.schemas or {}) if each else {}) or {"example": True}
         receipt = await app.send_test(endpoint, name, example)
-    answer: Response = view.go(f"/messages/{receipt.message_id}", done="sent")
-    return answer
+    return view.go(f"/messages/{receipt.message_id}", done="sent")
 
 
 def _secret(
-    view: Any,
+    view: PortalView,
     endpoint: Endpoint,
     secret: str | None,
     why: str,
     overlap: str = "",
     status: int = 200,
 ) -> Response:
-    answer: Response = view.page(
+    return view.page(
         "secret.html", status, endpoint=endpoint, secret=secret, why=why, overlap=overlap
     )
-    return answer
 
 
-async def secret(view: Any) -> Response:
+async def secret(view: PortalView) -> Response:
     """Show the signing secret; the audit log notes who looked."""
     app = await view.app()
     found = await app.endpoint(view.part("id"))
     return _secret(view, found, await app.show_secret(found), "shown")
 
 
-async def rotate(view: Any) -> Response:
+async def rotate(view: PortalView) -> Response:
     """Give an endpoint a new secret; the old one signs along for a while."""
     app = await view.app()
     overlap = view.form.get("overlap", "24h")
@@ -219,33 +216,31 @@ async def rotate(view: Any) -> Response:
     return _secret(view, found, new_one, "rotated", overlap)
 
 
-async def pause(view: Any) -> Response:
+async def pause(view: PortalView) -> Response:
     """Hold what is for an endpoint."""
     await (await view.app()).pause(view.part("id"))
     return _back(view, "paused")
 
 
-async def resume(view: Any) -> Response:
+async def resume(view: PortalView) -> Response:
     """Send to an endpoint again."""
     await (await view.app()).resume(view.part("id"))
     return _back(view, "resumed")
 
 
-async def deletion(view: Any) -> Response:
+async def deletion(view: PortalView) -> Response:
     """Ask whether an endpoint is to be deleted."""
     found = await (await view.app()).endpoint(view.part("id"))
-    answer: Response = view.page("delete.html", endpoint=found)
-    return answer
+    return view.page("delete.html", endpoint=found)
 
 
-async def delete(view: Any) -> Response:
+async def delete(view: PortalView) -> Response:
     """Delete an endpoint."""
     await (await view.app()).delete_endpoint(view.part("id"))
-    answer: Response = view.go("/endpoints", done="deleted")
-    return answer
+    return view.go("/endpoints", done="deleted")
 
 
-async def recover(view: Any) -> Response:
+async def recover(view: PortalView) -> Response:
     """Send again what failed since a time: first say how much that is."""
     app = await view.app()
     found = await app.endpoint(view.part("id"))
@@ -264,9 +259,8 @@ async def recover(view: Any) -> Response:
     except HooklineError as error:
         problem = view.tell(error)
     if job is not None and job.id is not None:
-        begun: Response = view.go(f"/recoveries/{job.id}")
-        return begun
-    answer: Response = view.page(
+        return view.go(f"/recoveries/{job.id}")
+    return view.page(
         "recover.html",
         422 if problem else 200,
         endpoint=found,
@@ -274,32 +268,29 @@ async def recover(view: Any) -> Response:
         job=job,
         problem=problem,
     )
-    return answer
 
 
-async def _job(view: Any) -> Any:
+async def _job(view: PortalView) -> Any:
     job = await (await view.app()).job(view.part("id"))
     if job.task != REPLAY:
         raise JobNotFound(f"no job {view.part('id')!r}")
     return job
 
 
-async def _recovery(view: Any) -> dict[str, Any]:
+async def _recovery(view: PortalView) -> dict[str, Any]:
     return {"job": await _job(view)}
 
 
-async def recovery(view: Any) -> Response:
+async def recovery(view: PortalView) -> Response:
     """Show how far a recovery got."""
-    answer: Response = await view.live_page("recovery.html", partial(_recovery, view))
-    return answer
+    return await view.live_page("recovery.html", partial(_recovery, view))
 
 
-async def cancel(view: Any) -> Response:
+async def cancel(view: PortalView) -> Response:
     """Stop a recovery."""
     job = await _job(view)
     await (await view.app()).cancel_job(job.id)
-    answer: Response = view.go(f"/recoveries/{job.id}")
-    return answer
+    return view.go(f"/recoveries/{job.id}")
 
 
 _ONE = "/endpoints/{id}"

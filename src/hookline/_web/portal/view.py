@@ -12,6 +12,7 @@ from hookline._domain import branding
 from hookline._domain.api_key import APPLICATION
 from hookline._settings import Settings
 from hookline._web.dashboard.view import HEADERS, House, View
+from hookline._web.errors import Refused
 from hookline._web.portal.words_zh import ZH
 from hookline.errors import BlockedDestination, EndpointDisabled
 
@@ -143,6 +144,14 @@ class PortalView(View):
             kept += [b"SameSite=None", b"Secure", b"Partitioned"]
             response.raw_headers[-1] = field, b"; ".join(kept)
         return response
+
+    def stranger(self) -> Refused:
+        """Return what whoever has no session hears."""
+        return Refused(401, self.say("Your time here has ended. Open the link again."))
+
+    def reader(self) -> Refused:
+        """Return what whoever may only look hears."""
+        return Refused(403, self.say("You may look, and change nothing."))
 
     def tell(self, error: Exception) -> str:
         """Return what a customer hears of an error: of the network behind the guard, nothing."""
