@@ -147,7 +147,6 @@ class Settings:
                 "handshake_origin: is needed with handshake=cloudevents; the name receivers are "
                 "to know this sender by, such as webhooks.example.com"
             )
-
         if self.send_traceparent and not self.opentelemetry:
             raise InvalidSettings(
                 "send_traceparent: there is nothing to send without opentelemetry; set both"

@@ -105,10 +105,13 @@ class Changes:
         self.job = await b.store.jobs.add(b.app, SELECTION, None, b.now)
         self.key = new_key(b.now)
         await b.store.api_keys.add(self.key, b"h", self.api_key(self.key), b.now)
+        portal = new_key(b.now)
+        scopes = ("portal", f"application:{made.id}")
+        await b.store.api_keys.add(portal, b"h", self.api_key(portal, scopes), b.now)
 
-    def api_key(self, key):
+    def api_key(self, key, scopes=("admin",)):
         at = datetime.fromtimestamp(NOW / 1000, UTC)
-        return ApiKey("k", ("admin",), ids.encode(ids.API_KEY, key), at)
+        return ApiKey("k", scopes, ids.encode(ids.API_KEY, key), at)
 
     def calls(self):
         b, now, ep = self.b, self.b.now, self.endpoint
@@ -156,6 +159,7 @@ class Changes:
                 "api_key.created",
             ),
             (_ports.ApiKeys, "revoke"): ((self.key, now), "api_key.revoked"),
+            (_ports.ApiKeys, "revoke_portals"): ((self.app, now), "api_key.revoked"),
             (_ports.Jobs, "add"): ((b.app, SELECTION, None, now), "replay.started"),
             (_ports.Jobs, "cancel"): (
                 (b.app, ids.decode(ids.JOB, self.job.id), now),
@@ -208,6 +212,7 @@ NAMES = [
     "History.forget_answer",
     "ApiKeys.add",
     "ApiKeys.revoke",
+    "ApiKeys.revoke_portals",
     "Jobs.add",
     "Jobs.cancel",
     "Audit.secret_read",

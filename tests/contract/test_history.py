@@ -91,7 +91,7 @@ async def test_a_message_is_found_by_id_and_event_id(bench):
 
 async def test_a_page_ends_its_search(bench, monkeypatch):
     """With what it has found, saying where to go on, so that a rare row costs no long wait."""
-    monkeypatch.setattr("hookline._storage.history.LOOKED_AT", 3)
+    monkeypatch.setattr("hookline._storage.search.LOOKED_AT", 3)
     async with bench as b:
         await published(b, "rare", "a", "a", "a", "a", "rare", "a")
         found, cursor, reads = [], None, 0

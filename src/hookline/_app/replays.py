@@ -46,8 +46,8 @@ class Replays(Scope):
         one message: all four); `pending` are retries that wait for their time. `event_types`
         narrows it to some, `customer.*` for a family; `channel` and `tag` to messages with these,
         `status_class` to what was last answered so (500 for 500 to 599, 0 for no answer). `missing`
-        adds what the endpoint wants today
-        and never got, messages from before it existed among them.
+        adds what the endpoint wants today and never got, messages from before it existed among
+        them.
 
         Each selected delivery is due at once, as with `resend`; `rate` makes it so many per second
         at most. `dry_run` counts, and changes nothing. Raises EndpointNotFound, EndpointDisabled,

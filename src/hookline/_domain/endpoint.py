@@ -27,8 +27,6 @@ MAX_PUBLISHED = 256
 """Characters of an event type that is published over the API, where its other clients allow it."""
 DEFAULT_CONCURRENCY = 20
 """Requests in flight to one endpoint, over all workers."""
-
-
 UNREADABLE = 1000
 """Steps that a filter counts which is found to be unreadable."""
 

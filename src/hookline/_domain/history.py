@@ -9,6 +9,14 @@ from hookline._domain.breaker import CircuitState
 from hookline._domain.delivery import Attempt, DeliveryState
 from hookline._domain.endpoint import EndpointState
 
+MOST_QUEUED = 10_000
+"""Where counting an endpoint's deliveries stops: what is said then is that there are so many."""
+
+
+def queued(count: int) -> str:
+    """Return a count of an endpoint's deliveries as people read it: `3`, or `10,000+`."""
+    return f"{count:,}" + "+" * (count >= MOST_QUEUED)
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -35,7 +43,7 @@ class Message:
 class Filter:
     """What is looked for. Everything given must hold; an empty value asks for nothing.
 
-    `before` and `after` bound the time, the ends left out. `statuses` are classes of HTTP status:
+    `before` and `after` bound the time, the ends left out. `status_class` is one of HTTP:
     200 for 200 to 299, 0 for attempts without an answer. `states` are those of deliveries at an
     endpoint, `succeeded` is about single attempts. `text` is looked for in bodies.
     """
@@ -87,7 +95,7 @@ class AttemptOf:
 
 @dataclass(frozen=True, slots=True)
 class EndpointStats:
-    """How many deliveries of an endpoint ended how, or have not yet."""
+    """How many deliveries ended how at an endpoint, or have not yet: to `MOST_QUEUED` each."""
 
     succeeded: int = 0
     exhausted: int = 0
@@ -102,7 +110,8 @@ class EndpointHealth:
 
     `failures` are those in a row, `failing_since` when its last 2xx was, both while it is in
     trouble. Nothing is sent to it before `waits_until`. `next_attempt_at` is when it is sent to
-    next, if anything waits for it and nothing new is published.
+    next, if anything waits for it and nothing new is published. What is `pending`, `sending` and
+    `held` is counted to `MOST_QUEUED` each.
     """
 
     state: EndpointState

@@ -74,7 +74,6 @@ class Selection:
                     f"states: {state.value} is not replayed; expected some of "
                     f"{', '.join(s.value for s in EVERYTHING)}"
                 )
-
         if self.status_class not in (None, 0, 100, 200, 300, 400, 500):
             raise InvalidInput(
                 f"status_class: {self.status_class} is none of 0, 100, 200, 300, 400 and 500"
@@ -117,8 +116,7 @@ REPLAY, PURGE = "replay", "purge"
 class Job:
     """A replay: what it selects, and how far it got.
 
-    Or, its `task` being `purge`, the erasure of an application's contents: `done` were erased.
-
+    With `purge` for its `task`, the erasure of an application's contents: `done` were erased.
     `total` were selected when it was counted; while `counted` is false the number still grows.
     `done` of them were made due, `rate` per second at most. A job is finished when all were made
     due; delivering them goes on. `done` may differ from `total` by what has changed since the

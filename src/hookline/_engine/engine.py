@@ -41,9 +41,8 @@ class Engine:
     ) -> None:
         """Nothing is opened before `start`.
 
-        `before_closing` is awaited once nothing is delivered any more, with the database open.
-
         `before_routing` is awaited before each look for messages: it stores what was declared.
+        `before_closing` is awaited once nothing is delivered any more, with the database open.
         `errands` sends what is no delivery.
         """
         self.store = store

@@ -4,19 +4,30 @@ Indexes only: a seek per endpoint for its oldest delivery, then counts that stop
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hookline._domain.backlog import MOST_COUNTED, Backlog
 from hookline._domain.breaker import CircuitState
+from hookline._domain.history import MOST_QUEUED
 from hookline._domain.vitals import Pulse
-from hookline._storage.schema import circuit, delivery, endpoint, message, outbox
+from hookline._storage.schema import HELD, IN_LINE, circuit, delivery, endpoint, message, outbox
 
 MOST_ENDPOINTS = 10_000
 """Endpoints that are looked at."""
 MOST_BEHIND = 1000
 """Endpoints with due deliveries whose deliveries are counted."""
+
+
+class Queued(NamedTuple):
+    """What is queued for one endpoint, each counted to `MOST_QUEUED`, and when the next is due."""
+
+    pending: int
+    sending: int
+    held: int
+    next_due: int | None
 
 
 def read(connection: sa.Connection, pulse: Pulse, now: int, app: bytes | None = None) -> Backlog:
@@ -70,13 +81,30 @@ def _unrouted(now: int, app: bytes | None) -> sa.Select[int, Any]:
 def due(connection: sa.Connection, endpoints: Iterable[bytes], now: int) -> dict[bytes, int]:
     """Count the due deliveries of these endpoints, up to `MOST_COUNTED` in all."""
     counts: dict[bytes, int] = {}
-    left = MOST_COUNTED
+    left, at = MOST_COUNTED, delivery.c.next_attempt_at
     for key in endpoints:
-        mine = sa.select(sa.literal(1)).where(
-            delivery.c.endpoint_id == key, delivery.c.next_attempt_at <= now
-        )
-        some = mine.limit(left).subquery()
-        found = connection.scalar(sa.select(sa.func.count()).select_from(some)) if left else 0
-        counts[key] = found or 0
+        mine = _count(left, delivery.c.endpoint_id == key, at <= now)
+        counts[key] = (connection.scalar(sa.select(mine)) or 0) if left else 0
         left -= counts[key]
     return counts
+
+
+async def queued(connection: AsyncConnection, key: bytes, now: int) -> Queued:
+    """Count what is queued for an endpoint."""
+    own, at = delivery.c.endpoint_id == key, delivery.c.next_attempt_at
+    sending = sa.and_(delivery.c.lease != 0, at > now, at < IN_LINE)
+    idle = sa.select(at).where(own, at < IN_LINE, ~sending).order_by(at).limit(1)
+    found = await connection.execute(
+        sa.select(
+            _count(MOST_QUEUED, own, at != HELD, ~sending),
+            _count(MOST_QUEUED, own, sending),
+            _count(MOST_QUEUED, own, at == HELD),
+            idle.scalar_subquery(),
+        )
+    )
+    return Queued(*found.one())
+
+
+def _count(most: int, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    part = sa.select(sa.literal(1)).select_from(delivery).where(*conditions).limit(most).subquery()
+    return sa.select(sa.func.count()).select_from(part).scalar_subquery()

@@ -18,8 +18,8 @@ from hookline._domain.options import SENSITIVE
 from hookline._domain.page import Page, Window
 from hookline._domain.plan import plain
 from hookline._engine.keys import new_key
+from hookline._storage import backlog, paging, replay, sealed
 from hookline._storage import handshake as pending
-from hookline._storage import paging, replay, sealed
 from hookline._storage.audit import note_endpoint
 from hookline._storage.part import Part
 from hookline._storage.rows import (
@@ -35,8 +35,6 @@ from hookline._storage.rows import (
     time,
 )
 from hookline._storage.schema import (
-    HELD,
-    IN_LINE,
     application,
     attempt,
     circuit,
@@ -249,14 +247,6 @@ class SqlEndpoints(Part):
 
     async def health(self, app: bytes, key: bytes, now: int) -> EndpointHealth | None:
         """Return how an endpoint is doing: its circuit, what waits for it, what was tried last."""
-        at, lease, count = delivery.c.next_attempt_at, delivery.c.lease, sa.func.count()
-        sending = sa.and_(lease != 0, at > now, at < IN_LINE)
-        waiting = sa.select(
-            count,
-            count.filter(at == HELD).label("held"),
-            count.filter(sending).label("sending"),
-            sa.func.min(sa.case((sa.and_(at < IN_LINE, ~sending), at))).label("next"),
-        ).where(delivery.c.endpoint_id == key)
         last = (
             sa.select(attempt.c.started_at, attempt.c.state, attempt.c.status, attempt.c.failure)
             .where(attempt.c.endpoint_id == key)
@@ -272,18 +262,19 @@ class SqlEndpoints(Part):
             [seen] = await self._endpoints(connection, [found])
             broken = sa.select(circuit).where(circuit.c.endpoint_id == key)
             trouble = (await connection.execute(broken)).first()
-            total, held, flying, due = (await connection.execute(waiting)).one()
+            queued = await backlog.queued(connection, key, now)
             tried = (await connection.execute(last)).first()
         blocked = trouble.blocked_until if trouble is not None else 0
+        due = queued.next_due
         return EndpointHealth(
             state=seen.state,
             circuit=CircuitState.CLOSED if trouble is None else CircuitState(trouble.state),
             failures=0 if trouble is None else trouble.failures,
             failing_since=maybe_time(trouble.failing_since) if trouble is not None else None,
             waits_until=time(blocked) if blocked > now else None,
-            pending=total - held - flying,
-            sending=flying,
-            held=held,
+            pending=queued.pending,
+            sending=queued.sending,
+            held=queued.held,
             next_attempt_at=None if due is None else time(max(due, blocked)),
             last_attempt_at=time(tried.started_at) if tried is not None else None,
             last_status=tried.status if tried is not None else None,

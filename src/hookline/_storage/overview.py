@@ -13,16 +13,9 @@ from hookline._domain.delivery import DeliveryState
 from hookline._domain.history import Filter
 from hookline._domain.overview import DeadLetter, Stands, Trouble
 from hookline._domain.page import Page, Window
-from hookline._storage import backlog
-from hookline._storage.history import (
-    LOOKED_AT,
-    _between,
-    _filtered,
-    _message,
-    _message_conditions,
-)
+from hookline._storage import backlog, search
 from hookline._storage.part import Part
-from hookline._storage.rows import attempt_of, live_state, maybe_time
+from hookline._storage.rows import attempt_of, live_state, maybe_time, message_of
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
@@ -80,7 +73,7 @@ class SqlOverview(Part):
         if cursor is not None:
             looked_at = looked_at.where(attempt.c.message_id < cursor.item)
         looked_at = looked_at.order_by(attempt.c.message_id.desc(), attempt.c.id.desc())
-        part = looked_at.limit(LOOKED_AT).subquery("part")
+        part = looked_at.limit(search.LOOKED_AT).subquery("part")
         later, live = attempt.alias("later"), delivery
         passing = (
             sa.select(part)
@@ -110,7 +103,9 @@ class SqlOverview(Part):
             last = rows[-1].message_id if rows else None
             if not more:
                 edge = await connection.scalar(
-                    looked_at.with_only_columns(attempt.c.message_id).limit(1).offset(LOOKED_AT - 1)
+                    looked_at.with_only_columns(attempt.c.message_id)
+                    .limit(1)
+                    .offset(search.LOOKED_AT - 1)
                 )
                 if edge is not None:
                     more, last = True, edge
@@ -122,16 +117,16 @@ class SqlOverview(Part):
             its = messages.get(row.message_id)
             owner = "" if its is None else ids.encode(ids.APPLICATION, its.app_id)
             letters.append(
-                DeadLetter(attempt_of(row), None if its is None else _message(its), owner)
+                DeadLetter(attempt_of(row), None if its is None else message_of(its), owner)
             )
         return Page(letters, more, last)
 
     async def messages(self, app: bytes, wanted: Filter, window: Window, now: int) -> Page[Stands]:
         """Return messages of an application and where they stand; `states` narrows it to some."""
         looked_at = sa.select(message).where(
-            message.c.app_id == app, *_between(message.c.id, wanted)
+            message.c.app_id == app, *search.between(message.c.id, wanted)
         )
-        about = _message_conditions(wanted)
+        about = search.of_messages(wanted)
 
         def conditions(part: Any) -> list[sa.ColumnElement[bool]]:
             found = about(part)
@@ -140,9 +135,11 @@ class SqlOverview(Part):
             return found
 
         async with self._reading() as connection:
-            rows, more, last = await _filtered(connection, looked_at, message, conditions, window)
+            rows, more, last = await search.filtered(
+                connection, looked_at, message, conditions, window
+            )
             states = await _states(connection, [row.id for row in rows], now)
-        return Page([Stands(_message(row), states[row.id]) for row in rows], more, last)
+        return Page([Stands(message_of(row), states[row.id]) for row in rows], more, last)
 
     async def listening(self, limit: int) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """Return application, endpoint, URL and subscriptions of enabled endpoints."""
@@ -208,18 +205,18 @@ def _stands(
 async def _states(
     connection: AsyncConnection, keys: Sequence[bytes], now: int
 ) -> dict[bytes, Counter[DeliveryState]]:
-    """Return how many deliveries of messages stand where, as far as `LOOKED_AT` rows tell."""
+    """Return how many deliveries of messages stand where, as far as so many rows tell."""
     ended = await connection.execute(
         sa.select(attempt.c.message_id, attempt.c.endpoint_id, attempt.c.state)
         .where(attempt.c.message_id.in_(keys))
         .order_by(attempt.c.message_id, attempt.c.id)
-        .limit(LOOKED_AT)
+        .limit(search.LOOKED_AT)
     )
     stands: dict[tuple[bytes, bytes], DeliveryState] = {
         (row.message_id, row.endpoint_id): DeliveryState(row.state) for row in ended
     }
     live = await connection.execute(
-        sa.select(delivery).where(delivery.c.message_id.in_(keys)).limit(LOOKED_AT)
+        sa.select(delivery).where(delivery.c.message_id.in_(keys)).limit(search.LOOKED_AT)
     )
     for row in live:
         stands[row.message_id, row.endpoint_id] = live_state(row, now)

@@ -11,6 +11,7 @@ from hookline._domain import ids
 from hookline._domain.breaker import Circuit, CircuitState, Health, judge
 from hookline._domain.delivery import Attempt, DeliveryState, Timings
 from hookline._domain.endpoint import DEFAULT_CONCURRENCY, Endpoint, SigningSecret, Target
+from hookline._domain.history import Message
 from hookline._domain.options import SENSITIVE
 from hookline._engine.route import Subscriber
 from hookline._ports import NewMessage, Settlement
@@ -301,4 +302,20 @@ def attempt_of(row: Any) -> Attempt:
         timings=Timings(row.dns_us, row.connect_us, row.tls_us, row.first_byte_us, row.total_us),
         next_attempt_at=maybe_time(row.next_attempt_at),
         trigger=row.trigger,
+    )
+
+
+def message_of(row: Any) -> Message:
+    """Return a message as it was published."""
+    return Message(
+        id=ids.encode(ids.MESSAGE, row.id),
+        event_type=row.event_type,
+        created_at=time(row.created_at),
+        body=bytes(row.body),
+        event_id=row.event_id,
+        channels=tuple(json.loads(row.channels or "[]")),
+        tags=tuple(json.loads(row.tags or "[]")),
+        deliver_at=maybe_time(row.deliver_at),
+        canceled_at=maybe_time(row.canceled_at),
+        ordering_key=row.ordering_key,
     )

@@ -515,9 +515,12 @@ def _text(value: Any) -> str:
 
 
 def _show_health(ask: Ask, health: "EndpointHealth", stats: "EndpointStats") -> None:
+    from hookline._domain.history import queued  # noqa: PLC0415
     from hookline.cli._show.out import answer, state  # noqa: PLC0415
 
     out, circuit = ask.out, health.circuit.value
+    counts = (queued(n) for n in (health.pending, health.sending, health.held))
+    now = "{} pending, {} being sent, {} held".format(*counts)
     row = f"{health.failures} in a row" if health.failures else ""
     out.line()
     out.facts(
@@ -526,10 +529,7 @@ def _show_health(ask: Ask, health: "EndpointHealth", stats: "EndpointStats") -> 
             ("failures", row),
             ("failing since", out.when(health.failing_since)),
             ("waits until", out.when(health.waits_until)),
-            (
-                "now",
-                f"{health.pending:,} pending, {health.sending:,} being sent, {health.held:,} held",
-            ),
+            ("now", now),
             ("next attempt", out.when(health.next_attempt_at)),
             ("last attempt", out.when(health.last_attempt_at)),
             ("last answer", answer(health.last_status, health.last_failure)),

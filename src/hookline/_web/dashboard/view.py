@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from hookline import ApplicationWebhooks, Webhooks
 from hookline._domain import finding
 from hookline._domain.audit import Actor, acting
+from hookline._domain.history import queued
 from hookline._web.dashboard import charts, text
 from hookline._web.dashboard.session import Brakes, Session, Sessions
 from hookline._web.dashboard.words import LANGUAGES, translated
@@ -62,7 +63,12 @@ def environment(packages: Iterable[str]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"harmless": text.harmless, "number": number, "ms": milliseconds}
+    made.filters |= {
+        "harmless": text.harmless,
+        "number": number,
+        "queued": queued,
+        "ms": milliseconds,
+    }
     made.globals |= {
         "span": finding.span,
         "charts": charts,
