@@ -15,7 +15,7 @@ from hookline._domain.handshake import Handshake
 from hookline._domain.options import checked
 from hookline._domain.signature import check_secret
 from hookline._sending import certificates
-from hookline._sending.sender import unsupported
+from hookline._sending.curl import unsupported
 from hookline._settings import Settings
 from hookline.errors import BlockedDestination, InvalidHeader, InvalidInput
 
