@@ -70,7 +70,7 @@ def serve(
         bool, typer.Option("--log-json", help="Log one JSON object per line.")
     ] = False,
 ) -> None:
-    """Serve the REST API at /api/v1 and its documentation at /docs, and deliver webhooks.
+    """Serve the REST API at /api/v1 and the documentation at /docs/, and deliver webhooks.
 
     Waits for a database that is not there yet, and outlives one that goes away. On SIGTERM it
     finishes the requests it has, then the deliveries in flight, and exits 0.
