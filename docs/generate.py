@@ -29,9 +29,13 @@ NOTE = (
 def pages() -> dict[str, str]:
     """Return every generated page by its path below `docs/`."""
     made = {"settings": settings(), "errors": errors_tree(), "deliveries": deliveries()}
-    for name in ("cli", "api"):
+    for name in ("cli", "api", "metrics"):
         made[name] = runpy.run_path(str(DOCS / f"{name}_page.py"))["page"]()
-    return {f"reference/{name}.md": NOTE + text for name, text in made.items()}
+    python = runpy.run_path(str(DOCS / "python_page.py"))["pages"]()
+    return {
+        path: NOTE + text
+        for path, text in ({f"reference/{name}.md": t for name, t in made.items()} | python).items()
+    }
 
 
 # Settings ----------------------------------------------------------------------------------------
@@ -270,6 +274,7 @@ def _span(seconds: float) -> str:
 def main() -> None:
     """Write the pages."""
     for path, text in pages().items():
+        (DOCS / path).parent.mkdir(parents=True, exist_ok=True)
         (DOCS / path).write_text(text, "utf-8")
 
 

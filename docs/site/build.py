@@ -160,7 +160,11 @@ class Layout:
 
 def toctree(caption: str, entries: list[str], *, glob: bool = False) -> str:
     """Return a hidden table of contents, which the theme shows at the side."""
-    options = [":hidden:", *([":glob:"] if glob else []), *([f":caption: {caption}"] if caption else [])]
+    options = [
+        ":hidden:",
+        *([":glob:"] if glob else []),
+        *([f":caption: {caption}"] if caption else []),
+    ]
     return "\n\n```{toctree}\n" + "\n".join([*options, "", *entries]) + "\n```\n"
 
 

@@ -1,7 +1,7 @@
 """Sphinx's settings, for `build.py`."""
 
 # Read by Sphinx, which wants these names.
-# ruff: noqa: INP001, ERA001
+# ruff: noqa: INP001, ARG001
 
 import re
 from typing import Any
