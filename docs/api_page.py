@@ -23,8 +23,8 @@ def page() -> str:
     return f"""# REST API
 
 Paths are below `/api/v1`. Bodies, answers, errors and examples of each are at `/api/docs` of a
-running server ([Run the server](../how-to/serve.md)), for machines at `/api/v1/openapi.json`. Those that
-Svix has too are as its clients know them: [Use the Svix clients](../how-to/svix-clients.md).
+running server ([Run the server](../how-to/serve.md)), for machines at `/api/v1/openapi.json`. Those
+that Svix has too are as its clients know them: [Use the Svix clients](../how-to/svix-clients.md).
 
 {chapters}
 """

@@ -254,5 +254,6 @@ def _type(annotation: Any) -> str:
         return "None"
     plain = isinstance(annotation, type) and not getattr(annotation, "__args__", None)
     text = annotation.__name__ if plain else str(annotation)
+    text = re.sub(r"^\*<class '(.+)'>$", r"Unpack[\1]", text)
     text = re.sub(r"(?:\b\w+\.)+(?=\w)", "", text).replace("NoneType", "None").strip("'\"")
     return re.sub(r"^Optional\[(.+)\]$", r"\1 | None", text)

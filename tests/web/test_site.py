@@ -1,4 +1,4 @@
-"""The documentation under `/docs/`: the site where it was built, else a page that says what to do."""
+"""The documentation under `/docs/`: the site where it was built, else a page that says so."""
 
 import re
 
@@ -65,7 +65,9 @@ async def test_a_folder_gets_its_slash(ask, path, leads):
 async def test_what_has_not_changed_is_not_sent_again(ask):
     """By the tag that came with it."""
     first = await ask.get("/docs/how-to/serve.html")
-    again = await ask.get("/docs/how-to/serve.html", headers={"If-None-Match": first.headers["etag"]})
+    again = await ask.get(
+        "/docs/how-to/serve.html", headers={"If-None-Match": first.headers["etag"]}
+    )
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["content-security-policy"]
 
