@@ -39,9 +39,14 @@ LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 COMMENT = re.compile(r"^<!--.*?-->$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#{1,3}) (.+)$")
 BULLET = re.compile(r"^- (?:\[中文\] )?(.*)$")
-INLINE_THEME = re.compile(
-    r"<script>\s*document\.body\.dataset\.theme = [^<]*</script>",
-)
+# What the theme writes into each page, and the policy of the server forbids there.
+THEME_SCRIPT = re.compile(r"<script>\s*document\.body\.dataset\.theme = [^<]*</script>")
+THEME_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+PRESENTATION = {
+    ' style="opacity: 50%"': ' opacity="0.5"',
+    ' style="display: none;"': ' display="none"',
+}
+FORBIDDEN = re.compile(r"<script(?![^>]* src=)|<style|<[^>]+ (?:on\w+|style)=")
 
 
 def places() -> dict[str, str]:
@@ -134,9 +139,9 @@ class Layout:
 
     def _contents(self, source: str, text: str) -> Iterator[str]:
         """Yield the navigation: what the index lists, under its headings."""
-        if source == "docs/explanation/decisions/README.md":
-            yield toctree("", ["[0-9]*"], glob=True)
         if source != "docs/README.md":
+            if source.startswith("docs/") and source.endswith("/README.md"):
+                yield toctree("", ["*"], glob=True)
             return
         sections: dict[str, list[str]] = {}
         heads = ["", "", ""]
@@ -169,15 +174,21 @@ def toctree(caption: str, entries: list[str], *, glob: bool = False) -> str:
 
 
 def finish(folder: Path) -> None:
-    """Take out what a strict policy forbids, and what is of no use to a reader."""
+    """Put into files what a strict policy forbids in a page; leave out what no reader needs."""
+    styles: set[str] = set()
     for page in folder.rglob("*.html"):
-        up = "../" * (len(page.relative_to(folder).parts) - 1)
-        text, times = INLINE_THEME.subn(
-            f'<script src="{up}_static/theme.js"></script>', page.read_text("utf-8")
-        )
-        if times != 1 or re.search(r"<script(?![^>]* src=)|<[^>]+ on\w+=", text):
-            raise SystemExit(f"{page}: an inline script, which the policy of the server forbids")
+        text = page.read_text("utf-8")
+        up = "../" * (len(page.relative_to(folder).parts) - 1) + "_static/theme"
+        styles.update(THEME_STYLE.findall(text))
+        text = THEME_SCRIPT.sub(f'<script src="{up}.js"></script>', text)
+        text = THEME_STYLE.sub(f'<link rel="stylesheet" href="{up}.css">', text)
+        for written, meant in PRESENTATION.items():
+            text = text.replace(written, meant)
+        if found := FORBIDDEN.search(text):
+            raise SystemExit(f"{page}: {found[0]}: the policy of the server forbids it in a page")
         page.write_text(text, "utf-8")
+    (style,) = styles
+    (folder / "_static/theme.css").write_text(style, "utf-8")
     for name in ("objects.inv", ".buildinfo", ".doctrees"):
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -198,8 +209,21 @@ def build(folder: Path) -> None:
         shutil.copytree(out, folder)
 
 
+def outside() -> list[str]:
+    """Return every link to elsewhere, once. Nothing fetches them: look at them now and then."""
+    found = set()
+    for source in places():
+        prose = FENCE.sub("", (ROOT / source).read_text("utf-8"))
+        found.update(link for _, link in LINK.findall(prose) if re.match(r"https?:", link))
+        found.update(re.findall(r"<(https?://[^>]+)>", prose))
+    return sorted(found)
+
+
 def main() -> None:
-    """Build it and say where it is."""
+    """Build it and say where it is; with --outside, list the links that lead elsewhere."""
+    if sys.argv[1:] == ["--outside"]:
+        print("\n".join(outside()))
+        return
     begun = time.monotonic()
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else BUILT
     build(folder)

@@ -4,9 +4,9 @@
 # ruff: noqa: INP001, ARG001
 
 import re
+from gettext import NullTranslations
 from typing import Any
 
-from sphinx.locale import init
 from sphinx.search.en import SearchEnglish
 
 project = "Hookline"
@@ -33,6 +33,26 @@ pygments_dark_style = "native"
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["strikethrough"]
+
+WORDS = {
+    "Next": "下一页",
+    "Previous": "上一页",
+    "Home": "首页",
+    "On this page": "本页内容",
+    "Search": "搜索",
+    "Back to top": "回到顶部",
+    "Skip to content": "跳到正文",
+    "Contents": "目录",
+}
+
+
+class Chinese(NullTranslations):
+    """The theme's words on a Chinese page."""
+
+    def gettext(self, message: str) -> str:
+        """Return a word, in English where there is none."""
+        return WORDS.get(message.strip(), message)
+
 
 CJK = "\u3400-\u9fff"
 
@@ -66,7 +86,7 @@ def words_of(app: Any, page: str, template: str, context: dict[str, Any], doctre
     """Let a Chinese page say that it is, and have its buttons in Chinese."""
     chinese = page.endswith(".zh-CN")
     context["language"] = "zh-CN" if chinese else "en"
-    translation, _ = init([None], "zh_CN" if chinese else "en")
+    translation = Chinese() if chinese else NullTranslations()
     app.builder.templates.environment.install_gettext_translations(translation)
 
 

@@ -459,6 +459,52 @@ def filtered(home, runner, receiver):
     assert home.trial.result == b'{"n":"A-1","items":null}'
 
 
+def embedded(home, runner, receiver):
+    """Each framework's view tells of its order, and the job did of its own."""
+    with home.shop.test_client() as client:
+        assert client.post("/orders", json={"number": "A-2"}).status_code == 201
+
+    async def orders():
+        transport = httpx.ASGITransport(home.app)
+        async with (
+            home.app.router.lifespan_context(home.app),
+            httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+        ):
+            answer = await client.post("/orders", json={"number": "A-3"})
+            assert answer.status_code == 201
+            await receiver.arrived(3)
+
+    runner.run(orders())
+    told = {(each.event, each.json()["data"]["number"]) for each in receiver.received}
+    assert told == {("order.paid", "A-1"), ("order.placed", "A-2"), ("order.placed", "A-3")}
+
+
+def from_celery(home, runner, receiver):
+    """The order of the page arrives as the old task sent it."""
+    (came,) = receiver.wait_for(1)
+    assert came.verified
+    assert came.json() == {"event": "order.placed", "data": {"number": "A-1"}}
+
+
+def from_the_guide(home, runner, receiver):
+    """The three functions did what they always did, and the customer was told of."""
+    told = receiver.wait_for(2)
+    assert all(each.verified and each.headers["x-team"] == "crm" for each in told)
+    assert {each.json()["data"]["name"] for each in told} == {"张三", "李四"}
+    assert all(each.headers["x-webhook-signature"] for each in told)
+
+
+def chinese_guide(home, runner, receiver):
+    """Its customer is told of, signed, with headers; its events are the guide's eleven."""
+    (came,) = receiver.wait_for(1)
+    assert came.verified
+    assert came.headers["authorization"] == "Bearer your-api-token"
+    assert came.json()["metadata"] == {"user_id": "admin", "action": "create"}
+    named = re.findall(r"^\| `(\w+\.\w+)` \|", PAGES["docs/guide.zh-CN.md"], re.MULTILINE)
+    assert sorted(named) == sorted(home.WebhookEvent)
+    assert len(named) == 11
+
+
 SHOWS = {
     "README.md": (own_tables, readme),
     "README.zh-CN.md": (own_tables, readme),
@@ -468,6 +514,11 @@ SHOWS = {
     "docs/how-to/filter-and-transform.md": (None, filtered),
     "docs/how-to/private-receivers.md": (certificates, private),
     RECEIVE: (None, receive),
+    "docs/how-to/receive.zh-CN.md": (None, receive),
+    "docs/guide.zh-CN.md": (own_tables, chinese_guide),
+    "docs/how-to/embed.md": (own_tables, embedded),
+    "docs/how-to/move-from-celery.md": (own_tables, from_celery),
+    "docs/how-to/move-from-fire-and-forget.md": (own_tables, from_the_guide),
     "docs/how-to/rotate-secrets.md": (None, rotation),
     "docs/how-to/sign.md": (None, sign),
     "docs/how-to/transactions.md": (own_tables, transactions),
