@@ -23,6 +23,7 @@ ROOT = HERE.parents[1]
 DOCS = ROOT / "docs"
 BUILT = ROOT / "src/hookline/_web/site/built"
 """Where the server and the wheel look for it."""
+MARK = ROOT / "src/hookline/_web/dashboard/static/mark.svg"
 ALSO = {
     "CHANGELOG.md": "project/changelog.md",
     "CONTRIBUTING.md": "project/contributing.md",
@@ -89,6 +90,7 @@ class Layout:
             place = self.folder / name
             copy = shutil.copytree if (HERE / name).is_dir() else shutil.copy
             copy(HERE / name, place)
+        shutil.copy(MARK, self.folder / "static")
         for path in DOCS.rglob("*"):  # pictures
             if path.suffix in {".png", ".svg", ".webp", ".jpg"} and HERE not in path.parents:
                 self._put(path.relative_to(DOCS).as_posix(), path.read_bytes())
@@ -102,7 +104,7 @@ class Layout:
         out, end = [], 0
         for fence in FENCE.finditer(text):
             out += [self._prose(source, target, text[end : fence.start()])]
-            out += [self._picture(target, fence[3]) if fence[2] == "mermaid" else fence[0]]
+            out += [self._picture(target, text, fence[3]) if fence[2] == "mermaid" else fence[0]]
             end = fence.end()
         out += [self._prose(source, target, text[end:])]
         return "".join(out) + "".join(self._contents(source, text))
@@ -131,11 +133,12 @@ class Layout:
             return found[1]
         return found[0]  # leads nowhere: Sphinx says so
 
-    def _picture(self, target: str, code: str) -> str:
+    def _picture(self, target: str, page: str, code: str) -> str:
         name = f"diagrams/{PurePosixPath(target).stem}.svg"
         self._put(name, mmdr.render(code).svg().encode())
-        said = " ".join(code.split()[:1])
-        return f"```{{image}} {relative(name, target)}\n:alt: {said}\n:class: diagram\n```"
+        title = next(line for line in page.splitlines() if line.startswith("# "))
+        options = f":alt: Diagram: {title[2:]}\n:class: diagram"
+        return f"```{{image}} {relative(name, target)}\n{options}\n```"
 
     def _contents(self, source: str, text: str) -> Iterator[str]:
         """Yield the navigation: what the index lists, under its headings."""

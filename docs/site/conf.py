@@ -16,6 +16,7 @@ extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 root_doc = "index"
 exclude_patterns = ["files"]
+html_favicon = "static/mark.svg"
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["hookline.css"]
@@ -61,7 +62,7 @@ class SearchBoth(SearchEnglish):  # type: ignore[misc]
     """English words, and Chinese by pairs of characters: nothing marks where a word ends."""
 
     lang = "both"
-    language_name = "English and Chinese"
+    language_name = "English"  # whose stemmer is taken for words
     js_splitter_code = """
 var splitQuery = (query) =>
   query.split(/[^\\p{Letter}\\p{Number}_]+/gu).flatMap((word) =>
