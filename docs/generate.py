@@ -29,12 +29,14 @@ NOTE = (
 def pages() -> dict[str, str]:
     """Return every generated page by its path below `docs/`."""
     made = {"settings": settings(), "errors": errors_tree(), "deliveries": deliveries()}
-    for name in ("cli", "api", "metrics"):
+    for name in ("cli", "metrics"):
         made[name] = runpy.run_path(str(DOCS / f"{name}_page.py"))["page"]()
-    python = runpy.run_path(str(DOCS / "python_page.py"))["pages"]()
+    many = {}
+    for name in ("python", "api"):
+        many |= runpy.run_path(str(DOCS / f"{name}_page.py"))["pages"]()
     return {
         path: NOTE + text
-        for path, text in ({f"reference/{name}.md": t for name, t in made.items()} | python).items()
+        for path, text in ({f"reference/{name}.md": t for name, t in made.items()} | many).items()
     }
 
 

@@ -6,6 +6,8 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
@@ -57,8 +59,24 @@ def pages() -> dict[str, str]:
         made[module] = _page(f"`{module}`", text, [(door, name) for name in door.__all__])
     index = _index(rest)
     return {"reference/python/README.md": index} | {
-        f"reference/python/{name}.md": text for name, text in made.items()
+        f"reference/python/{name}.md": _formatted(text) for name, text in made.items()
     }
+
+
+def _formatted(page: str) -> str:
+    """Return a page with its signatures as `make format` would have them."""
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "format",
+        "--quiet",
+        "--stdin-filename",
+        "page.md",
+        "-",
+    ]
+    done = subprocess.run(command, input=page, capture_output=True, text=True, check=True)  # noqa: S603
+    return done.stdout
 
 
 def _index(rest: list[str]) -> str:
@@ -223,7 +241,6 @@ def _code(name: str, function: Any, *, drop_self: bool = False, constructor: boo
             + textwrap.indent(line.replace(name, "def __init__", 1), "    ")
             + ": ..."
         )
-    line = line.replace("'", '"')  # as the formatter has it
     return f"<!-- fragment: a signature -->\n```python\n{line}\n```"
 
 
