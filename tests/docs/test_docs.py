@@ -19,7 +19,6 @@ import time
 import types
 from collections import Counter
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from django.core.handlers.asgi import ASGIHandler
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from tests.docs.reading import DOCS, FENCE, HEADING, LINK, PAGES, ROOT, blocks, slug, under
 from tests.integration.private_support import authority
 from tests.receivers import servers
 from tools import npm
@@ -43,37 +43,8 @@ from hookline._domain.signature import Signer, guide_signature
 from hookline.receiver import Cause, verify
 from hookline.testing import Receiver
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-PAGES = {
-    str(path.relative_to(ROOT)): path.read_text("utf-8")
-    for path in sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-}
 SECRET = "your-secret-key"
 EXAMPLES = ("https://example.com/webhook", "http://127.0.0.1:9000/webhook")
-
-BLOCK = re.compile(r"^(<!-- fragment: .+ -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block and the line of its page where it begins."""
-
-    language: str
-    text: str
-    line: int
-    fragment: bool
-
-
-def blocks(page, language):
-    found = (
-        Block(m[2], m[3], PAGES[page].count("\n", 0, m.start(3)), fragment=bool(m[1]))
-        for m in BLOCK.finditer(PAGES[page])
-    )
-    return [each for each in found if each.language == language]
-
 
 WITH_CODE = [page for page in PAGES if blocks(page, "python")]
 
@@ -293,8 +264,7 @@ RECEIVE = "docs/how-to/receive.md"
 @pytest.mark.parametrize("heading", RECEIVERS)
 def test_receivers_take_what_is_sent(heading, place, capfd):
     """The first program under each heading takes a delivery, and refuses another secret."""
-    start = PAGES[RECEIVE].count("\n", 0, PAGES[RECEIVE].index(f"## {heading}\n"))
-    block = next(each for each in blocks(RECEIVE, "python") if each.line > start)
+    block = under(RECEIVE, heading, "python")
     home = {"__name__": "page"}
     exec(compile(block.text, RECEIVE, "exec"), home)  # noqa: S102 - our own documentation
 
@@ -489,6 +459,52 @@ def filtered(home, runner, receiver):
     assert home.trial.result == b'{"n":"A-1","items":null}'
 
 
+def embedded(home, runner, receiver):
+    """Each framework's view tells of its order, and the job did of its own."""
+    with home.shop.test_client() as client:
+        assert client.post("/orders", json={"number": "A-2"}).status_code == 201
+
+    async def orders():
+        transport = httpx.ASGITransport(home.app)
+        async with (
+            home.app.router.lifespan_context(home.app),
+            httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+        ):
+            answer = await client.post("/orders", json={"number": "A-3"})
+            assert answer.status_code == 201
+            await receiver.arrived(3)
+
+    runner.run(orders())
+    told = {(each.event, each.json()["data"]["number"]) for each in receiver.received}
+    assert told == {("order.paid", "A-1"), ("order.placed", "A-2"), ("order.placed", "A-3")}
+
+
+def from_celery(home, runner, receiver):
+    """The order of the page arrives as the old task sent it."""
+    (came,) = receiver.wait_for(1)
+    assert came.verified
+    assert came.json() == {"event": "order.placed", "data": {"number": "A-1"}}
+
+
+def from_the_guide(home, runner, receiver):
+    """The three functions did what they always did, and the customer was told of."""
+    told = receiver.wait_for(2)
+    assert all(each.verified and each.headers["x-team"] == "crm" for each in told)
+    assert {each.json()["data"]["name"] for each in told} == {"张三", "李四"}
+    assert all(each.headers["x-webhook-signature"] for each in told)
+
+
+def chinese_guide(home, runner, receiver):
+    """Its customer is told of, signed, with headers; its events are the guide's eleven."""
+    (came,) = receiver.wait_for(1)
+    assert came.verified
+    assert came.headers["authorization"] == "Bearer your-api-token"
+    assert came.json()["metadata"] == {"user_id": "admin", "action": "create"}
+    named = re.findall(r"^\| `(\w+\.\w+)` \|", PAGES["docs/guide.zh-CN.md"], re.MULTILINE)
+    assert sorted(named) == sorted(home.WebhookEvent)
+    assert len(named) == 11
+
+
 SHOWS = {
     "README.md": (own_tables, readme),
     "README.zh-CN.md": (own_tables, readme),
@@ -498,6 +514,11 @@ SHOWS = {
     "docs/how-to/filter-and-transform.md": (None, filtered),
     "docs/how-to/private-receivers.md": (certificates, private),
     RECEIVE: (None, receive),
+    "docs/how-to/receive.zh-CN.md": (None, receive),
+    "docs/guide.zh-CN.md": (own_tables, chinese_guide),
+    "docs/how-to/embed.md": (own_tables, embedded),
+    "docs/how-to/move-from-celery.md": (own_tables, from_celery),
+    "docs/how-to/move-from-fire-and-forget.md": (own_tables, from_the_guide),
     "docs/how-to/rotate-secrets.md": (None, rotation),
     "docs/how-to/sign.md": (None, sign),
     "docs/how-to/transactions.md": (own_tables, transactions),
@@ -506,12 +527,6 @@ SHOWS = {
 
 
 # The rest of the pages ---------------------------------------------------------------------------
-
-
-def slug(heading):
-    """Return the anchor GitHub makes of a heading."""
-    text = re.sub(r"[`*]|\[|\]\([^)]*\)", "", heading).strip().lower()
-    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
 
 def leads_somewhere(page, link):
@@ -525,7 +540,7 @@ def leads_somewhere(page, link):
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     """Every link to a file of the repository, and to a heading in it, resolves."""
-    prose = BLOCK.sub("", PAGES[page])
+    prose = FENCE.sub("", PAGES[page])
     links = [each for each in LINK.findall(prose) if not re.match(r"[a-z]+:", each)]
     assert [each for each in links if not leads_somewhere(page, each)] == []
 

@@ -58,7 +58,7 @@ def serve(
     webhooks_file: _processes.WebhooksFile = None,
     log_json: _processes.LogJson = False,
 ) -> None:
-    """Serve the REST API at /api/v1 and its documentation at /docs, and deliver webhooks.
+    """Serve the REST API at /api/v1 and the documentation at /docs/, and deliver webhooks.
 
     Waits for a database that is not there yet, and outlives one that goes away. On SIGTERM it
     finishes the requests it has, then the deliveries in flight, and exits 0.

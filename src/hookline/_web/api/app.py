@@ -44,6 +44,7 @@ from hookline._web.keys import Keys
 from hookline._web.lookout import Lookout
 from hookline._web.portal.app import ROOT, Portal
 from hookline._web.shell import Shell
+from hookline._web.site import Site
 from hookline.errors import HooklineError, StorageError
 
 AROUND_PAYLOAD = 64 << 10
@@ -108,6 +109,7 @@ def build(webhooks: Webhooks, routers: Iterable[Router] = ROUTERS) -> FastAPI:
     app.router.routes += [
         Table(routes),
         *pages.routes(),
+        *Site().routes(),
         Pages(app.state.portal, root=ROOT),
         Pages(dashboard, first=FIRST),
     ]
@@ -161,7 +163,7 @@ async def _http(request: Request, error: Any) -> Response:
         if _browses(request):
             page: Response = await request.app.state.dashboard.sorry(request, error)
             return page
-        detail = f"there is nothing at {request.url.path[:200]}; see /docs"
+        detail = f"there is nothing at {request.url.path[:200]}; see {pages.ROOT}"
     return refusal(Refused(error.status_code, detail, headers=error.headers))
 
 
