@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hookline._app import ApplicationWebhooks, Event, Webhooks
+    from hookline._app import ApplicationWebhooks, Event, SyncWebhooks, Webhooks
     from hookline._domain.api_key import ApiKey
     from hookline._domain.application import Application
     from hookline._domain.audit import Actor, AuditEntry, AuditFilter
@@ -80,6 +80,7 @@ __all__ = [
     "Receipt",
     "ReceiverCheck",
     "Settings",
+    "SyncWebhooks",
     "Trial",
     "Usage",
     "Webhooks",
@@ -125,6 +126,7 @@ _HOMES = {
     "Receipt": "hookline._engine.receipt",
     "ReceiverCheck": "hookline._domain.receiver_check",
     "Settings": "hookline._settings",
+    "SyncWebhooks": "hookline._app",
     "Trial": "hookline._domain.expression",
     "Usage": "hookline._domain.usage",
     "Webhooks": "hookline._app",

@@ -2,6 +2,7 @@
 
 from hookline._app.application import ApplicationWebhooks
 from hookline._app.publishing import Event
+from hookline._app.sync_webhooks import SyncWebhooks
 from hookline._app.webhooks import Webhooks
 
-__all__ = ["ApplicationWebhooks", "Event", "Webhooks"]
+__all__ = ["ApplicationWebhooks", "Event", "SyncWebhooks", "Webhooks"]
