@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from hookline._app.scope import Scope
 from hookline._domain import check, ids
@@ -17,6 +17,8 @@ from hookline._engine.keys import new_key
 from hookline._engine.publish import EngineStopped
 from hookline._engine.receipt import Receipt
 from hookline._ports import NewMessage
+from hookline._storage import joining
+from hookline._storage.default import DEFAULT_APPLICATION
 from hookline.errors import InvalidInput, StorageError
 
 log = logging.getLogger("hookline")
@@ -41,8 +43,69 @@ class Event(NamedTuple):
     event_id: str | None = None
 
 
+class TriggerOptions(TypedDict, total=False):
+    """The options of `trigger`, beside the transaction."""
+
+    idempotency_key: str | None
+    timestamp: datetime | None
+    deliver_at: datetime | None
+    ordering_key: str | None
+    channels: Sequence[str]
+    tags: Sequence[str]
+    event_id: str | None
+
+
+class Publisher:
+    """Publishes in one transaction of the caller's. Made by `Webhooks.within`."""
+
+    def __init__(self, webhooks: "Publishing", held: Any) -> None:
+        """`held` is a session or connection; see `Publishing.trigger`."""
+        self._webhooks = webhooks
+        self._held = held
+
+    async def trigger(
+        self,
+        event: str | Enum,
+        data: Any,
+        metadata: Any = None,
+        **options: Unpack[TriggerOptions],
+    ) -> Receipt:
+        """Publish an event in the transaction; see `Webhooks.trigger`."""
+        return await self._webhooks.trigger(event, data, metadata, session=self._held, **options)
+
+    async def trigger_many(self, events: Iterable[Event | tuple[Any, ...]]) -> list[Receipt]:
+        """Publish several events in the transaction; see `Webhooks.trigger_many`."""
+        return await self._webhooks.trigger_many(events, session=self._held)
+
+
 class Publishing(Scope):
     """What one application publishes."""
+
+    def within(self, held: Any) -> Publisher:
+        """Return what publishes in the transaction of a session or connection, and nowhere else.
+
+        For handing to code that should not have to know of the transaction. See `trigger` for what
+        it may be.
+        """
+        return Publisher(self, held)
+
+    def enclose(
+        self,
+        connection: Any,
+        events: Iterable[Event | tuple[Any, ...]],
+        *,
+        application: str = DEFAULT_APPLICATION,
+    ) -> list[Receipt]:
+        """Publish in the transaction of a synchronous connection, and open nothing else.
+
+        For a process that never delivers: no thread is started and no database opened, not even
+        to store what was declared here, which is for the process that does. `application` is the
+        id or uid of whose events they are. Raises what `trigger_many` raises, ApplicationNotFound
+        among it.
+        """
+        messages = self._messages(events)
+        with self._runtime.publishing(messages):
+            return self._receipts(messages, joining.enclose(connection, messages, application))
 
     async def trigger(
         self,

@@ -51,7 +51,9 @@ class Runtime:
         self._observer = observer
         self._tracer = tracer
         self.tracing = tracer is not None
-        self._url = parse_url(settings.database)
+        parse_url(settings.database)  # what is wrong with it is said at once
+        self.database: Callable[[], str] = lambda: self.settings.database
+        """The URL, asked for when the database is opened: Django's tests move it."""
         self._pending: dict[str, Endpoint] = {}
         self._declaring = threading.Lock()  # guards what is pending, held for moments only
         self._starting = threading.RLock()  # guards home and engine, held while they start or stop
@@ -145,7 +147,7 @@ class Runtime:
 
     async def _build(self, first: Step | None) -> Engine:
         settings = self.settings
-        database = open_database(self._url, settings)
+        database = open_database(parse_url(self.database()), settings)
         engine = Engine(
             store=database.store,
             queue=database.queue,
@@ -283,7 +285,7 @@ class Runtime:
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[Store]:
         """Give a store of its own on the caller's loop, whether the engine runs or not."""
-        store = open_database(self._url, self.settings).store
+        store = open_database(parse_url(self.database()), self.settings).store
         try:
             yield store
         finally:

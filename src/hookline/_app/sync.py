@@ -6,17 +6,20 @@ the connection belongs.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from enum import Enum
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from hookline._app.application import ApplicationWebhooks
 from hookline._app.applications import Applications
 from hookline._app.event_types import EventTypes
+from hookline._app.publishing import Event, TriggerOptions
 from hookline._app.runtime import Runtime
 from hookline._domain.delivery import DeliveryStatus
 from hookline._domain.replay import Job
 from hookline._engine.receipt import Receipt
+from hookline._storage.default import DEFAULT_APPLICATION
 from hookline._storage.joined import is_asynchronous
 from hookline.errors import SessionMismatch, StorageError
 
@@ -149,6 +152,29 @@ class _Several(_Method[S, P, list[Receipt], list[SyncReceipt]]):
         return [SyncReceipt(receipt, face) for receipt in _published(face, coroutine, kwargs)]
 
 
+class SyncPublisher:
+    """A `Publisher` that waits."""
+
+    def __init__(self, webhooks: "SyncApplication", held: Any) -> None:
+        """`held` is a synchronous session or connection."""
+        self._webhooks = webhooks
+        self._held = held
+
+    def trigger(
+        self,
+        event: str | Enum,
+        data: Any,
+        metadata: Any = None,
+        **options: Unpack[TriggerOptions],
+    ) -> SyncReceipt:
+        """Publish an event in the transaction; see `Webhooks.trigger`."""
+        return self._webhooks.trigger(event, data, metadata, session=self._held, **options)
+
+    def trigger_many(self, events: Iterable[Event | tuple[Any, ...]]) -> list[SyncReceipt]:
+        """Publish several events in the transaction; see `Webhooks.trigger_many`."""
+        return self._webhooks.trigger_many(events, session=self._held)
+
+
 class SyncApplication(Face[ApplicationWebhooks]):
     """`ApplicationWebhooks` for code without an event loop; see there for each method."""
 
@@ -156,6 +182,21 @@ class SyncApplication(Face[ApplicationWebhooks]):
     def id(self) -> str:
         """The application's id."""
         return self._of.id
+
+    def within(self, held: Any) -> SyncPublisher:
+        """Return what publishes in the transaction of a synchronous session or connection."""
+        return SyncPublisher(self, held)
+
+    def enclose(
+        self,
+        connection: Any,
+        events: Iterable[Event | tuple[Any, ...]],
+        *,
+        application: str = DEFAULT_APPLICATION,
+    ) -> list[SyncReceipt]:
+        """Publish in the transaction of a connection, and open nothing else: `Webhooks.enclose`."""
+        receipts = self._of.enclose(connection, events, application=application)
+        return [SyncReceipt(receipt, self) for receipt in receipts]
 
     def watch_job(self, job_id: str) -> Iterator[Job]:
         """Yield a replay as it is, and again whenever it got further, until it has ended."""

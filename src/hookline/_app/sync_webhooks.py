@@ -17,6 +17,7 @@ from hookline._app.sync import (
 from hookline._app.webhooks import Webhooks
 from hookline._domain.endpoint import Endpoint
 from hookline._domain.options import EndpointOptions
+from hookline._domain.replay import Job
 
 
 class SyncWebhooks(SyncApplication):
@@ -71,6 +72,11 @@ class SyncWebhooks(SyncApplication):
         """Return what belongs to the application with that id (`app_…`) or uid."""
         found = self.wait(self.webhooks.for_application(name))
         return SyncApplication(found, self._runtime)
+
+    def any_job(self, job_id: str) -> tuple[Job, SyncApplication]:
+        """Return a replay of any application, and whose it is; raise JobNotFound."""
+        job, owner = self.wait(self.webhooks.any_job(job_id))
+        return job, SyncApplication(owner, self._runtime)
 
     def operational(self) -> SyncApplication:
         """Return the application that operational events belong to."""

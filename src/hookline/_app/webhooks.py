@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from importlib import import_module
@@ -142,6 +143,10 @@ class Webhooks(Operating, ApplicationWebhooks):
         start, end, step = self._range(Kind.ALL, since, until, step)
         rows = await self._ask(lambda e, _: e.store.tallies.read(Kind.ALL, None, start, end))
         return series(start, end, step, rows)
+
+    def _configure(self, **changes: Any) -> None:
+        """Change settings before anything is started."""
+        self.settings = self._runtime.settings = replace(self.settings, **changes)
 
     # declaring -----------------------------------------------------------------------------
 

@@ -13,9 +13,8 @@ from hookline._domain.backlog import Backlog
 from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
 from hookline._domain.handshake import Ownership
 from hookline._domain.vitals import Pulse, Vitals
-from hookline._engine.keys import new_key
 from hookline._ports import NewMessage, Reencrypted
-from hookline._storage import doctor, erasure, joining, migrate, replay, sealed
+from hookline._storage import default, doctor, erasure, joining, migrate, replay, sealed
 from hookline._storage import handshake as pending
 from hookline._storage.answers import SqlAnswers
 from hookline._storage.api_keys import SqlApiKeys
@@ -40,7 +39,6 @@ from hookline._storage.rows import (
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
-    application,
     attempt,
     delivery,
     endpoint,
@@ -60,7 +58,6 @@ from hookline.errors import (
 
 log = logging.getLogger("hookline")
 
-DEFAULT_APPLICATION = "default"
 ENDS = frozenset({DeliveryState.SUCCEEDED, DeliveryState.EXHAUSTED, DeliveryState.CANCELED})
 
 
@@ -120,25 +117,7 @@ class SqlStore(Part):
             await connection.run_sync(sealed.check, self._vault)
             if self._is_postgresql:
                 await self._make_partitions(connection, now)
-            uid = application.c.uid == DEFAULT_APPLICATION
-            find = sa.select(application.c.id).where(uid)
-            key: bytes | None = await connection.scalar(find)
-            if key is None:
-                await connection.execute(
-                    self._insert(application).on_conflict_do_nothing(),
-                    {
-                        "id": new_key(now),
-                        "uid": DEFAULT_APPLICATION,
-                        "name": "Default",
-                        "metadata": {},
-                        "revision": 0,
-                        "created_at": now,
-                        "updated_at": now,
-                    },
-                )
-                key = await connection.scalar(find)
-            if key is None:
-                raise StorageError("the default application could not be made")
+            key = await connection.run_sync(default.ensure, now)
             if await pending.adopt(connection, self._ownership, now):
                 log.info("What endpoints have to prove is another handshake from now on")
         self._place = await self._look_where()
