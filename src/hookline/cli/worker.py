@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hookline.cli._database import Database, fail, opened
+from hookline.cli._database import Database, fail, hosted_by, opened
 from hookline.cli._values import address
 
 
@@ -56,6 +56,13 @@ def worker(
             "worker",
             f"--processes {processes}: one process delivers from an SQLite file, more would only "
             "wait for each other. Leave the option out, or use PostgreSQL",
+            code=2,
+        )
+    if processes > 1 and (command := hosted_by()) is not None:
+        fail(
+            "worker",
+            f"--processes {processes}: inside a framework each process is started by itself; run "
+            f"{command} worker {processes} times, as a service with {processes} instances does",
             code=2,
         )
     file = None if webhooks_file is None else str(webhooks_file)
