@@ -1,8 +1,17 @@
 """The façade: Webhooks, and what it gives out. The only place that names concrete adapters."""
 
 from hookline._app.application import ApplicationWebhooks
-from hookline._app.publishing import Event
+from hookline._app.publishing import Event, Publisher
+from hookline._app.sync import SyncApplication, SyncPublisher
 from hookline._app.sync_webhooks import SyncWebhooks
 from hookline._app.webhooks import Webhooks
 
-__all__ = ["ApplicationWebhooks", "Event", "SyncWebhooks", "Webhooks"]
+__all__ = [
+    "ApplicationWebhooks",
+    "Event",
+    "Publisher",
+    "SyncApplication",
+    "SyncPublisher",
+    "SyncWebhooks",
+    "Webhooks",
+]
