@@ -6,7 +6,7 @@ import sys
 
 import asyncpg
 
-from hookline import Webhooks
+from hookline import Receipt, Webhooks
 
 DATABASE = os.environ["DATABASE"]
 
@@ -18,22 +18,26 @@ webhooks.register(
 )
 
 
-async def place(connection: asyncpg.Connection, number: str) -> None:
+async def place(connection: asyncpg.Connection, number: str) -> Receipt:
     async with connection.transaction():
-        await webhooks.trigger("order.placed", {"number": number}, connection=connection)
+        receipt = await webhooks.trigger("order.placed", {"number": number}, connection=connection)
         await connection.execute("INSERT INTO shop_order VALUES ($1)", number)
+    return receipt
 
 
 async def main(numbers: list[str]) -> None:
     async with webhooks, asyncpg.create_pool(DATABASE.replace("+asyncpg", "")) as pool:
         async with pool.acquire() as connection:
             await connection.execute("CREATE TABLE IF NOT EXISTS shop_order (number text UNIQUE)")
+        receipts = []
         for number in numbers:
             async with pool.acquire() as connection:
                 try:
-                    await place(connection, number)
+                    receipts.append(await place(connection, number))
                 except asyncpg.UniqueViolationError:  # the event is gone with the order
                     print(f"{number} is taken")
+        for receipt in receipts:  # a service goes on; a script waits before it ends
+            await receipt.delivered()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import sys
 
 import psycopg
 
-from hookline import Webhooks
+from hookline import SyncReceipt, Webhooks
 
 DATABASE = os.environ["DATABASE"]
 
@@ -17,21 +17,25 @@ webhooks.register(
 )
 
 
-def place(connection: psycopg.Connection, number: str) -> None:
+def place(connection: psycopg.Connection, number: str) -> SyncReceipt:
     with connection.transaction():
-        webhooks.trigger("order.placed", {"number": number}, connection=connection)
+        receipt = webhooks.trigger("order.placed", {"number": number}, connection=connection)
         connection.execute("INSERT INTO shop_order VALUES (%s)", [number])
+    return receipt
 
 
 def main(numbers: list[str]) -> None:
     with webhooks, psycopg.connect(DATABASE.replace("+asyncpg", "")) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS shop_order (number text UNIQUE)")
         connection.commit()
+        receipts = []
         for number in numbers:
             try:
-                place(connection, number)
+                receipts.append(place(connection, number))
             except psycopg.errors.UniqueViolation:  # the event is gone with the order
                 print(f"{number} is taken")
+        for receipt in receipts:  # a service goes on; a script waits before it ends
+            receipt.delivered()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import sys
 
-from hookline import Webhooks
+from hookline import SyncReceipt, Webhooks
 
 DATABASE = os.environ.get("DATABASE", "sqlite:///shop.db")
 
@@ -16,21 +16,25 @@ webhooks.register(
 )
 
 
-def place(connection: sqlite3.Connection, number: str) -> None:
+def place(connection: sqlite3.Connection, number: str) -> SyncReceipt:
     with connection:  # a transaction: committed at its end, or rolled back
-        webhooks.trigger("order.placed", {"number": number}, connection=connection)
+        receipt = webhooks.trigger("order.placed", {"number": number}, connection=connection)
         connection.execute("INSERT INTO shop_order VALUES (?)", [number])
+    return receipt
 
 
 def main(numbers: list[str]) -> None:
     connection = sqlite3.connect(DATABASE.removeprefix("sqlite:///"))
     connection.execute("CREATE TABLE IF NOT EXISTS shop_order (number TEXT UNIQUE)")
     with webhooks:
+        receipts = []
         for number in numbers:
             try:
-                place(connection, number)
+                receipts.append(place(connection, number))
             except sqlite3.IntegrityError:  # the event is gone with the order
                 print(f"{number} is taken")
+        for receipt in receipts:  # a service goes on; a script waits before it ends
+            receipt.delivered()
     connection.close()
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Publisher,
         SyncApplication,
         SyncPublisher,
+        SyncReceipt,
         SyncWebhooks,
         Webhooks,
     )
@@ -91,6 +92,7 @@ __all__ = [
     "Settings",
     "SyncApplication",
     "SyncPublisher",
+    "SyncReceipt",
     "SyncWebhooks",
     "Trial",
     "Usage",
@@ -140,6 +142,7 @@ _HOMES = {
     "Settings": "hookline._settings",
     "SyncApplication": "hookline._app",
     "SyncPublisher": "hookline._app",
+    "SyncReceipt": "hookline._app",
     "SyncWebhooks": "hookline._app",
     "Trial": "hookline._domain.expression",
     "Usage": "hookline._domain.usage",

@@ -2,7 +2,7 @@
 
 from hookline._app.application import ApplicationWebhooks
 from hookline._app.publishing import Event, Publisher
-from hookline._app.sync import SyncApplication, SyncPublisher
+from hookline._app.sync import SyncApplication, SyncPublisher, SyncReceipt
 from hookline._app.sync_webhooks import SyncWebhooks
 from hookline._app.webhooks import Webhooks
 
@@ -12,6 +12,7 @@ __all__ = [
     "Publisher",
     "SyncApplication",
     "SyncPublisher",
+    "SyncReceipt",
     "SyncWebhooks",
     "Webhooks",
 ]
