@@ -1,10 +1,14 @@
-"""FastAPI: receive webhooks with a decorator or a dependency, send them with a lifespan.
+"""FastAPI: publish in the request's session, receive with a decorator or a dependency.
 
 @app.post("/webhook")
 @receive("your-secret-key")
 async def on_webhook(event: Event) -> None: ...
 
-app = FastAPI(lifespan=lifespan(webhooks))
+app = FastAPI(lifespan=webhooks.lifespan)
+Publish = Annotated[Publisher, Depends(publisher(webhooks, get_session))]
+
+@app.post("/orders")
+async def place(order: Order, session: SessionDep, publish: Publish) -> None: ...
 """
 
 import inspect
@@ -12,10 +16,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import partial, wraps
-from typing import Any, Protocol, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Unpack, overload
 
 try:
-    from fastapi import FastAPI, HTTPException, Request, Response
+    from fastapi import Depends, FastAPI, HTTPException, Request, Response
     from starlette.concurrency import run_in_threadpool
     from starlette.requests import ClientDisconnect
 except ImportError as error:
@@ -24,7 +28,12 @@ except ImportError as error:
 from hookline.receiver import TOLERANCE, Answer, Event, Options, Scheme
 from hookline.receiver._door import BODY_LIMIT, Door, adrive, is_success, refusal
 
-__all__ = ["BODY_LIMIT", "lifespan", "receive", "webhook"]
+if TYPE_CHECKING:
+    from hookline import ApplicationWebhooks, SyncApplication
+    from hookline._app.publishing import Publisher
+    from hookline._app.sync import SyncPublisher
+
+__all__ = ["BODY_LIMIT", "lifespan", "publisher", "receive", "webhook"]
 
 
 def receive(
@@ -157,6 +166,32 @@ async def _read(request: Request, door: Door) -> bytes | Answer:
     except ClientDisconnect:
         return refusal(400, "body: ended early")
     return bytes(body)
+
+
+@overload
+def publisher(
+    webhooks: "ApplicationWebhooks", session: Callable[..., Any]
+) -> "Callable[..., Publisher]": ...
+
+
+@overload
+def publisher(
+    webhooks: "SyncApplication", session: Callable[..., Any]
+) -> "Callable[..., SyncPublisher]": ...
+
+
+def publisher(webhooks: Any, session: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a dependency that publishes in the session that the dependency `session` gives.
+
+    FastAPI gives the endpoint and this the same session, once per request: what is triggered is
+    part of the transaction that the endpoint commits. With `webhooks.sync` and a synchronous
+    session it is for endpoints written as plain `def`.
+    """
+
+    def within(held: Any = Depends(session)) -> Any:  # noqa: B008 - so says FastAPI
+        return webhooks.within(held)
+
+    return within
 
 
 class _Startable(Protocol):

@@ -74,7 +74,7 @@ class Endpoints(Publishing):
         return found
 
     async def update_endpoint(
-        self, endpoint: str | Endpoint, *, disabled: bool | None = None, **changes: Any
+        self, /, endpoint: str | Endpoint, *, disabled: bool | None = None, **changes: Any
     ) -> Endpoint:
         """Change what is named, by the names `create_endpoint` has; the rest stays as it is.
 

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from hookline._app.admission import Admission
 from hookline._app.application import ApplicationWebhooks
@@ -50,6 +52,9 @@ from hookline.errors import (
     InvalidWebhooksFile,
     JobNotFound,
 )
+
+if TYPE_CHECKING:
+    from hookline._app.sync_webhooks import SyncWebhooks
 
 log = logging.getLogger("hookline")
 
@@ -98,6 +103,7 @@ class Webhooks(Operating, ApplicationWebhooks):
         self.applications = Applications(runtime)
         self.event_types = EventTypes(runtime)
         self.overview = Overview(runtime)
+        self._sync: SyncWebhooks | None = None
 
     async def for_application(self, name: str) -> ApplicationWebhooks:
         """Return what belongs to the application with that id (`app_…`) or uid.
@@ -137,6 +143,10 @@ class Webhooks(Operating, ApplicationWebhooks):
         start, end, step = self._range(Kind.ALL, since, until, step)
         rows = await self._ask(lambda e, _: e.store.tallies.read(Kind.ALL, None, start, end))
         return series(start, end, step, rows)
+
+    def _configure(self, **changes: Any) -> None:
+        """Change settings before anything is started."""
+        self.settings = self._runtime.settings = replace(self.settings, **changes)
 
     # declaring -----------------------------------------------------------------------------
 
@@ -234,6 +244,28 @@ class Webhooks(Operating, ApplicationWebhooks):
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:  # noqa: ARG002 - ASGI's
+        """Load and start, and drain at the end: a lifespan for FastAPI, Starlette and Litestar.
+
+        `FastAPI(lifespan=webhooks.lifespan)`, or within the application's own:
+        `async with webhooks.lifespan(app):`. Calls `init` before and `stop` after.
+        """
+        await asyncio.to_thread(self.init)
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    @property
+    def sync(self) -> "SyncWebhooks":
+        """The same for code without an event loop: `webhooks.sync.trigger(…)`."""
+        if self._sync is None:
+            from hookline._app.sync_webhooks import SyncWebhooks  # noqa: PLC0415 - stands on this
+
+            self._sync = SyncWebhooks(self)
+        return self._sync
 
     def dashboard(self) -> Any:
         """Return the operator's pages as an ASGI application, to be mounted under any path.

@@ -165,9 +165,9 @@ class Engine:
         self.worker.wake()
         return [key for key in keys if isinstance(key, bytes)]
 
-    async def join(self, session: object, message: NewMessage) -> bytes:
-        """Publish inside a caller's transaction; runs on the caller's loop."""
-        return await self.store.join(session, message, self.ring)
+    async def join(self, session: object, messages: list[NewMessage]) -> list[bytes]:
+        """Publish inside a caller's transaction; runs on the caller's loop, or on none."""
+        return await self.store.join(session, messages, self.ring)
 
     async def delivered(self, message: bytes, timeout: float) -> list[DeliveryStatus]:
         """Return once every delivery of the message is final; DeliveryTimeout after `timeout` s."""

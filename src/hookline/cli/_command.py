@@ -154,7 +154,7 @@ def command(
         def run(**given: Any) -> None:
             context: typer.Context = given.pop("context")
             way = Way(
-                context.command_path.partition(" ")[2],
+                context.command_path.removeprefix(context.find_root().info_name or "").strip(),
                 given.pop("database"),
                 given.pop("server"),
                 given.pop("key"),

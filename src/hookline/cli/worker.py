@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hookline.cli import _processes
-from hookline.cli._database import Database, opened
+from hookline.cli._database import Database, fail, hosted_by, opened
 from hookline.cli._values import address
 
 
@@ -40,6 +40,13 @@ def worker(
     # Whatever the application's settings say of itself: this process is here to deliver.
     webhooks = opened("worker", database, deliver=True)
     _processes.check("worker", "--processes", processes, webhooks)
+    if processes > 1 and (command := hosted_by()) is not None:
+        fail(
+            "worker",
+            f"--processes {processes}: inside a framework each process is started by itself; run "
+            f"{command} worker {processes} times, as a service with {processes} instances does",
+            code=2,
+        )
     file = _processes.named(webhooks_file)
     where = None if health is None else address(health, "--health")
     raise typer.Exit(run(webhooks, Options(processes, file, where, log_json)))

@@ -1,0 +1,69 @@
+"""Litestar: a plugin that starts, drains, publishes in the request's session.
+
+app = Litestar([place], plugins=[HooklinePlugin(webhooks, session="db_session")])
+
+@post("/orders")
+async def place(data: Order, db_session: AsyncSession, publisher: Publisher) -> None: ...
+
+To receive webhooks, mount an application of `hookline.asgi`.
+"""
+
+import inspect
+from typing import Any
+
+try:
+    from litestar import asgi
+    from litestar.config.app import AppConfig
+    from litestar.di import Provide
+    from litestar.plugins import InitPluginProtocol
+except ImportError as error:
+    raise ImportError(
+        "hookline.litestar needs Litestar: pip install 'hookline[litestar]'"
+    ) from error
+
+from hookline import Publisher, Webhooks
+
+__all__ = ["HooklinePlugin"]
+
+
+class HooklinePlugin(InitPluginProtocol):
+    """Starts `webhooks` with the application, drains it at the end, and gives it to handlers.
+
+    Handlers get `webhooks` and, where `session` names the dependency that gives the request's
+    SQLAlchemy session, `publisher`: what it triggers is part of that session's transaction. The
+    plugin of Advanced Alchemy calls that dependency `db_session`. `dashboard` is the path at which
+    the operators' pages are mounted, which needs `hookline[server]`.
+    """
+
+    def __init__(
+        self, webhooks: Webhooks, *, session: str | None = None, dashboard: str | None = None
+    ) -> None:
+        """Nothing is opened before the application starts."""
+        self._webhooks = webhooks
+        self._session = session
+        self._dashboard = dashboard
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        """Add lifespan, dependencies and pages to the application's own."""
+        app_config.lifespan = [*(app_config.lifespan or ()), self._webhooks.lifespan]
+        app_config.signature_types = [*app_config.signature_types, Webhooks, Publisher]
+        given = {"webhooks": Provide(lambda: self._webhooks, sync_to_thread=False)}
+        if self._session is not None:
+            given["publisher"] = Provide(self._publisher(self._session), sync_to_thread=False)
+        app_config.dependencies = {**given, **app_config.dependencies}
+        if self._dashboard is not None:
+            mount = asgi(self._dashboard, is_mount=True, copy_scope=True)
+            app_config.route_handlers.append(mount(self._webhooks.dashboard()))
+        return app_config
+
+    def _publisher(self, session: str) -> Any:
+        def within(**held: Any) -> Publisher:
+            return self._webhooks.within(held[session])
+
+        # Litestar injects by name, and the name is the application's.
+        parameter = inspect.Parameter(session, inspect.Parameter.KEYWORD_ONLY, annotation=Any)
+        within.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [parameter], return_annotation=Publisher
+        )
+        within.__annotations__ = {session: Any, "return": Publisher}
+        return within
