@@ -5,12 +5,12 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+from hookline._app.catalogue import MISSING, DeclaredEvents
 from hookline._app.scope import Scope
 from hookline._domain import check, ids
 from hookline._domain.delivery import DeliveryStatus
-from hookline._domain.endpoint import Catalogue
 from hookline._domain.envelope import Body, as_it_is, envelope
 from hookline._domain.options import names
 from hookline._engine.keys import new_key
@@ -26,11 +26,27 @@ MAX_CHANNELS = MAX_TAGS = 5
 STOPS_OUTLIVED = 10
 
 
+class PydanticModel(Protocol):
+    """An instance of a pydantic model."""
+
+    def model_dump(self) -> dict[str, Any]: ...
+
+
+class DataclassInstance(Protocol):
+    """An instance of a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+Instance = PydanticModel | DataclassInstance
+"""An instance of a model that an event type was declared with."""
+
+
 class Event(NamedTuple):
     """One event for `trigger_many`; the fields are those of `trigger`."""
 
-    event: str | Enum
-    data: Any
+    event: str | Enum | Instance
+    data: Any = MISSING
     metadata: Any = None
     idempotency_key: str | None = None
     timestamp: datetime | None = None
@@ -46,8 +62,8 @@ class Publishing(Scope):
 
     async def trigger(
         self,
-        event: str | Enum,
-        data: Any,
+        event: str | Enum | Instance,
+        data: Any = MISSING,
         metadata: Any = None,
         *,
         session: Any = None,
@@ -61,7 +77,10 @@ class Publishing(Scope):
     ) -> Receipt:
         """Publish an event. Returns once it is committed, long before it is delivered.
 
-        `data` and `metadata` are objects: dicts, pydantic models or dataclasses. With `session=`
+        `event` is an event type with its `data`, or, alone, an instance of the model that one was
+        declared with (see `event`). `data` and `metadata` are objects: dicts, pydantic models or
+        dataclasses; the data of an event type with a model are checked against it and sent as it
+        writes them. With `session=`
         (a SQLAlchemy Session or AsyncSession on the same database) the event becomes part of the
         caller's transaction: sent when it commits, never when it rolls back. `idempotency_key`
         (1 to 256 characters) makes a repeat within 24 hours a no-op. `timestamp` is when the event
@@ -84,7 +103,7 @@ class Publishing(Scope):
             tags=tags,
             event_id=event_id,
         )
-        message = self._message(event_, self._admission.catalogue)
+        message = self._message(event_)
         if session is not None:
             engine = await self._runtime.running(joining=True)
             message.app = self._app(engine)
@@ -112,7 +131,8 @@ class Publishing(Scope):
     ) -> Receipt:
         """Publish a body of your own making, a JSON object in UTF-8, and send it byte for byte.
 
-        Otherwise as `trigger`, which wraps what it is given in an envelope. `once`, if given, is
+        Otherwise as `trigger`, which wraps what it is given in an envelope; where the event type
+        has a model, it is that of the body's `data`. `once`, if given, is
         what a repeat with the same idempotency key must have in common, instead of the event.
         """
         event_ = Event(
@@ -127,6 +147,7 @@ class Publishing(Scope):
         )
         name = self._admission.catalogue.published(event)
         content = as_it_is(name, body, limit=self._runtime.settings.payload_limit)
+        self._admission.catalogue.check_body(name, content.content)
         message = self._addressed(event_, name, content, self._runtime.clock.now())
         if once is not None:
             message.digest = once
@@ -143,15 +164,15 @@ class Publishing(Scope):
         raise StorageError("Hookline is being stopped again and again; nothing was published")
 
     async def trigger_many(
-        self, events: Iterable[Event | tuple[Any, ...]], *, session: Any = None
+        self, events: Iterable[Event | tuple[Any, ...] | Instance], *, session: Any = None
     ) -> list[Receipt]:
         """Publish several events in one commit: all of them, or none.
 
-        Each is an `Event`, or a tuple of its first fields: `("customer.created", {"id": "1"})`.
+        Each is an `Event`, a tuple of its first fields (`("customer.created", {"id": "1"})`), or an
+        instance of a declared model.
         Raises what `trigger` raises, for the first event that cannot be published.
         """
-        shaped = [e if isinstance(e, Event) else Event(*e) for e in events]
-        messages = [self._message(event, self._admission.catalogue) for event in shaped]
+        messages = [self._message(_event(each)) for each in events]
         if not messages:
             return []
         engine = await self._runtime.running(joining=session is not None)
@@ -164,13 +185,14 @@ class Publishing(Scope):
                 keys = await self._runtime.on_home(engine.publish_together(messages))
         return [self._receipt(m, key) for m, key in zip(messages, keys, strict=True)]
 
-    def _message(self, event: Event, catalogue: Catalogue) -> NewMessage:
+    def _message(self, event: Event, catalogue: DeclaredEvents | None = None) -> NewMessage:
         """Return the message of an event, everything about it checked; its application is open."""
-        name = catalogue.event_type(event.event)
+        known = self._admission.catalogue if catalogue is None else catalogue
+        name, data = known.shaped(event.event, event.data)
         now = self._runtime.clock.now()
         at = now if event.timestamp is None else check.milliseconds("timestamp", event.timestamp)
         limit = self._runtime.settings.payload_limit
-        body = envelope(name, event.data, at, event.metadata, limit=limit)
+        body = envelope(name, data, at, event.metadata, limit=limit)
         return self._addressed(event, name, body, now, at)
 
     @staticmethod
@@ -224,3 +246,9 @@ class Publishing(Scope):
             return await self._ask(lambda e, _: e.delivered(key, timeout))
 
         return wait
+
+
+def _event(given: Event | tuple[Any, ...] | Instance) -> Event:
+    if isinstance(given, Event):
+        return given
+    return Event(*given) if isinstance(given, tuple | list) else Event(given)
