@@ -46,6 +46,7 @@ class _Options(NamedTuple):
     deprecated: bool | date = False
     sunset: date | None = None
     successor: str | None = None
+    enforce: bool = True
 
 
 class EventDeclaration:
@@ -80,6 +81,11 @@ class EventDeclaration:
     def version(self) -> int:
         """The version of the schema, from 1."""
         return self._options.version
+
+    @property
+    def enforced(self) -> bool:
+        """Whether data that do not fit the model are refused; otherwise they are sent as given."""
+        return self._options.enforce
 
     @property
     def group(self) -> str | None:
@@ -162,6 +168,7 @@ def event(
     deprecated: bool | date = False,
     sunset: date | None = None,
     successor: str | Enum | None = None,
+    enforce: bool = True,
 ) -> EventDeclaration:
     """Return the declaration of an event type: a decorator for its model, or of use without one.
 
@@ -169,7 +176,9 @@ def event(
     first paragraph of the model's docstring. `example` is an example of the data, else one is made
     of the model's and its fields' examples. `deprecated` may be the day since when; `sunset` is the
     day from which on it is not sent, `successor` the event type to use instead: both deprecate it
-    as well. Raises InvalidInput, and ImportError for a model without pydantic.
+    as well. With `enforce=False` the model only describes: data are sent as they are given, and the
+    log warns of those that do not fit. Raises InvalidInput, and ImportError for a model without
+    pydantic.
     """
     text = well_formed(event_text(name))
     if isinstance(version, bool) or not isinstance(version, int) or not 0 < version <= MAX_VERSION:
@@ -185,7 +194,7 @@ def event(
     after = None if successor is None else well_formed(event_text(successor))
     if after == text:
         raise InvalidInput(f"successor: {after} cannot follow itself")
-    options = _Options(version, description, example, group, deprecated, sunset, after)
+    options = _Options(version, description, example, group, deprecated, sunset, after, enforce)
     return EventDeclaration(text, options)
 
 

@@ -1,6 +1,8 @@
 """The event types that code declares: their names, their models, and the documents of them."""
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from types import ModuleType
 from typing import Any
@@ -10,9 +12,10 @@ import orjson
 from hookline._domain.catalogue import asyncapi, changes, markdown, openapi
 from hookline._domain.catalogue.described import Declared, plain
 from hookline._domain.endpoint import Catalogue, event_text
-from hookline.errors import InvalidInput
+from hookline.errors import InvalidInput, InvalidPayload
 from hookline.events import DECLARED, EventDeclaration
 
+log = logging.getLogger("hookline")
 TITLE, VERSION = "Webhooks", "1.0.0"
 
 
@@ -79,13 +82,13 @@ class DeclaredEvents(Catalogue):
             return self.event_type(event), _given(event, data)
         if not isinstance(event, str | Enum):
             declaration = self._by_instance(event, data)
-            return declaration.name, declaration.data(event)
+            return declaration.name, _data(declaration, event)
         name = self.event_type(event)
         declared = self._newest.get(name)
         _given(event, data)
         if declared is None:
             return name, data
-        return name, self._meant(declared, data).data(data)
+        return name, _data(self._meant(declared, data), data)
 
     def _meant(self, newest: EventDeclaration, data: Any) -> EventDeclaration:
         """Return the version that data are of: that of their class, else the newest."""
@@ -120,8 +123,29 @@ class DeclaredEvents(Catalogue):
     def check_body(self, name: str, content: bytes) -> None:
         """Raise InvalidPayload when a body that is sent as it is is none of its event type."""
         declared = self._newest.get(name)
-        if declared is not None and declared.model is not None:
+        if declared is None or declared.model is None:
+            return
+        with _enforcing(declared):
             declared.check_body(orjson.loads(content))
+
+
+def _data(declaration: EventDeclaration, data: Any) -> Any:
+    """Return data as they are sent: as the model writes them, or as they are where it describes."""
+    with _enforcing(declaration):
+        shaped = declaration.data(data)
+        return shaped if declaration.enforced else data
+    return data
+
+
+@contextmanager
+def _enforcing(declaration: EventDeclaration) -> Iterator[None]:
+    """Warn only, where the model only describes."""
+    try:
+        yield
+    except InvalidPayload as error:
+        if declaration.enforced:
+            raise
+        log.warning("Event %s", error)
 
 
 def _given(event: Any, data: Any) -> Any:

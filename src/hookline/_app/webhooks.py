@@ -167,6 +167,7 @@ class Webhooks(Operating, ApplicationWebhooks):
         deprecated: bool | date = False,
         sunset: date | None = None,
         successor: str | Enum | None = None,
+        enforce: bool = True,
     ) -> Callable[[Model], Model]:
         """Declare an event type here, with the class below it as its model, which is returned.
 
@@ -187,10 +188,14 @@ class Webhooks(Operating, ApplicationWebhooks):
             deprecated=deprecated,
             sunset=sunset,
             successor=successor,
+            enforce=enforce,
         )
 
         def declare(model: Model) -> Model:
-            self._events.declare(declaration.of(model))
+            own = declaration.of(model)
+            if self._runtime.engine is not None:
+                _ = own.schema  # an unusable model is refused here, not when it is to be stored
+            self._events.declare(own)
             self._runtime.catalogue(self._events.described, {declaration.name})
             return model
 
