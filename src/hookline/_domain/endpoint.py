@@ -192,7 +192,11 @@ class Catalogue:
                 raise InvalidInput(
                     f"events: {name!r} is not an event type, a prefix such as 'customer.*' or '*'"
                 )
-            if self.bound and not any(matches((name,), known) for known in self.names):
+            if (
+                name != "*"
+                and self.bound
+                and not any(matches((name,), known) for known in self.names)
+            ):
                 raise UnknownEventType(self._unknown(name))
         return names
 

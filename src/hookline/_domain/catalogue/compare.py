@@ -8,7 +8,7 @@ ignored, as receivers of JSON do.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from hookline._domain.catalogue.pointers import followed
+from hookline._domain.catalogue.pointers import followed, target
 from hookline._domain.catalogue.rows import repr_json
 
 SAFE, BREAKS = False, True
@@ -37,6 +37,16 @@ def compare(old: Any, new: Any) -> list[Difference]:
     return list(dict.fromkeys(_Comparison(old, new).of(old, new, "")))
 
 
+def _are_same(old: Any, new: Any) -> bool:
+    return bool(old == new) and repr(old) == repr(new)  # 1 is True, and 1.0, for Python
+
+
+def _place(schema: Any, root: Any) -> tuple[int, str]:
+    """Return what is the same wherever a schema refers to the same, in the same way."""
+    found, beside = target(schema, root)
+    return id(found), repr(beside)
+
+
 def kinds(schema: Any, root: Any) -> set[str]:
     """Return the kinds that a value may be of: `object`, `string`, …, or `any`."""
     return {_kind(each) for each in _branches(schema, root)}
@@ -47,12 +57,13 @@ class _Comparison:
 
     def __init__(self, old: Any, new: Any) -> None:
         self._old, self._new = old, new
-        self._open: set[tuple[int, int]] = set()
+        self._open: set[tuple[Any, ...]] = set()
+        self._same = _are_same(old, new)
 
     def of(self, old: Any, new: Any, path: str) -> list[Difference]:
-        pair = id(old), id(new)
-        if old == new and self._old == self._new:
+        if self._same or (_are_same(old, new) and "$ref" not in repr(old)):
             return []
+        pair = _place(old, self._old), _place(new, self._new)
         if pair in self._open or len(self._open) > MAX_DEPTH:
             return []  # a schema that contains itself: the outer comparison finds it
         self._open.add(pair)
@@ -67,19 +78,22 @@ class _Comparison:
         """Compare alternatives: each new one with the old one that is nearest to it."""
         found: list[Difference] = []
         used: set[int] = set()
+        more: list[dict[str, Any]] = []
         for each in new:
             fits = [(i, before) for i, before in enumerate(old) if _covers(before, each)]
             if not fits:
-                found.append(Difference(path, BREAKS, _more(old, each)))
+                more.append(each)
                 continue
             compared = [(i, self._branch(before, each, path)) for i, before in fits]
             index, nearest = min(compared, key=lambda c: (sum(d.breaking for d in c[1]), len(c[1])))
             used.add(index)
             found += nearest
+        if more:
+            found.append(Difference(path, BREAKS, _more(old, more, is_all=len(more) == len(new))))
+            return found
         for index, each in enumerate(old):
             if index not in used and not any(_covers(before, each) for before in new):
-                what = f"{_called(each)} is not sent any more"
-                found.append(Difference(path, SAFE, what))
+                found.append(Difference(path, SAFE, f"{_called(each)} is not sent any more"))
         return found
 
     def _branch(self, old: dict[str, Any], new: dict[str, Any], path: str) -> list[Difference]:
@@ -208,10 +222,11 @@ def _covers(old: dict[str, Any], new: dict[str, Any]) -> bool:
     return before in (ANY, after) or (before, after) == ("number", "integer")
 
 
-def _more(old: list[dict[str, Any]], new: dict[str, Any]) -> str:
-    if _kind(new) == ANY:
+def _more(old: list[dict[str, Any]], new: list[dict[str, Any]], *, is_all: bool) -> str:
+    if any(_kind(each) == ANY for each in new):
         return f"was {_any_of(old)}, may be anything now"
-    return f"was {_any_of(old)}, may be {_called(new)} now"
+    said = "is" if is_all else "may also be"
+    return f"was {_any_of(old)}, {said} {_any_of(new)}" + ("" if is_all else " now")
 
 
 def _any_of(branches: list[dict[str, Any]]) -> str:

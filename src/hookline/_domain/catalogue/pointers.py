@@ -11,15 +11,22 @@ def followed(schema: Any, root: Any) -> Any:
 
     What stands beside the reference counts too, and before what it leads to.
     """
+    found, beside = target(schema, root)
+    if not beside:
+        return found
+    return {**found, **beside} if isinstance(found, Mapping) else None
+
+
+def target(schema: Any, root: Any) -> tuple[Any, dict[str, Any]]:
+    """Return what a schema's references lead to, and the keywords that stand beside them."""
     beside: dict[str, Any] = {}
     for _ in range(MAX_HOPS):
         if not isinstance(schema, Mapping) or "$ref" not in schema:
-            if not beside:
-                return schema
-            return {**schema, **beside} if isinstance(schema, Mapping) else None
-        beside = {**{key: value for key, value in schema.items() if key != "$ref"}, **beside}
+            return schema, beside
+        own = {key: value for key, value in schema.items() if key not in ("$ref", "$defs")}
+        beside = {**own, **beside}
         schema = _at(root, schema["$ref"])
-    return None
+    return None, {}
 
 
 def _at(root: Any, reference: Any) -> Any:
