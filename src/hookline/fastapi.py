@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hookline._app.publishing import Publisher
     from hookline._app.sync import SyncPublisher
 
-__all__ = ["BODY_LIMIT", "lifespan", "publisher", "receive", "webhook"]
+__all__ = ["BODY_LIMIT", "describe", "lifespan", "publisher", "receive", "webhook"]
 
 
 def receive(
@@ -224,3 +224,28 @@ def lifespan(webhooks: _Startable, *, inner: Lifespan | None = None) -> Lifespan
             await webhooks.stop()
 
     return run
+
+
+class _Described(Protocol):
+    @property
+    def catalogue(self) -> Any: ...
+
+
+def describe(app: FastAPI, webhooks: _Described) -> None:
+    """Have the event types in the application's own OpenAPI document, as its `webhooks`.
+
+    With envelope, headers and signatures, and a schema for each event type. What is declared later
+    is in it too. The application's document must be of OpenAPI 3.1, as FastAPI's are by default.
+    """
+    own = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        sent = webhooks.catalogue.openapi()
+        document = dict(own())
+        document["webhooks"] = {**document.get("webhooks", {}), **sent["webhooks"]}
+        components = document["components"] = dict(document.get("components", {}))
+        for kind, found in sent["components"].items():
+            components[kind] = {**components.get(kind, {}), **found}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way to extend it

@@ -26,13 +26,13 @@ try:
 except ImportError as error:
     raise ImportError("hookline.flask needs Flask: pip install 'hookline[flask]'") from error
 
+from hookline._domain.instance import MISSING, Instance
 from hookline.receiver import Answer, Event, Options
 from hookline.receiver._door import Door, drive, is_success, refusal
 
 if TYPE_CHECKING:
     from hookline import Endpoint, OperationalEvent, SyncWebhooks, Webhooks
-    from hookline import Event as EventToSend
-    from hookline._app.publishing import TriggerOptions
+    from hookline._app.publishing import Publishable, TriggerOptions
     from hookline._app.sync import SyncReceipt
     from hookline._domain.options import EndpointOptions
 
@@ -183,8 +183,8 @@ class Hookline:
 
     def trigger(
         self,
-        event: str | Enum,
-        data: Any,
+        event: "str | Enum | Instance",
+        data: Any = MISSING,
         metadata: Any = None,
         *,
         session: Any = None,
@@ -198,7 +198,7 @@ class Hookline:
 
     def trigger_many(
         self,
-        events: "Iterable[EventToSend | tuple[Any, ...]]",
+        events: "Iterable[Publishable]",
         *,
         session: Any = None,
         connection: Any = None,

@@ -5,13 +5,14 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from enum import Enum
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, NamedTuple, TypeAlias, TypedDict, Unpack
 
+from hookline._app.catalogue import DeclaredEvents
 from hookline._app.scope import Scope
 from hookline._domain import check, ids
 from hookline._domain.delivery import DeliveryStatus
-from hookline._domain.endpoint import Catalogue
 from hookline._domain.envelope import Body, as_it_is, envelope
+from hookline._domain.instance import MISSING, Instance
 from hookline._domain.options import names
 from hookline._engine.keys import new_key
 from hookline._engine.publish import EngineStopped
@@ -31,8 +32,8 @@ STOPS_OUTLIVED = 10
 class Event(NamedTuple):
     """One event for `trigger_many`; the fields are those of `trigger`."""
 
-    event: str | Enum
-    data: Any
+    event: str | Enum | Instance
+    data: Any = MISSING
     metadata: Any = None
     idempotency_key: str | None = None
     timestamp: datetime | None = None
@@ -41,6 +42,10 @@ class Event(NamedTuple):
     channels: Sequence[str] = ()
     tags: Sequence[str] = ()
     event_id: str | None = None
+
+
+Publishable: TypeAlias = Event | tuple[Any, ...] | Instance
+"""What `trigger_many` takes for one event."""
 
 
 class TriggerOptions(TypedDict, total=False):
@@ -65,15 +70,15 @@ class Publisher:
 
     async def trigger(
         self,
-        event: str | Enum,
-        data: Any,
+        event: str | Enum | Instance,
+        data: Any = MISSING,
         metadata: Any = None,
         **options: Unpack[TriggerOptions],
     ) -> Receipt:
         """Publish an event in the transaction; see `Webhooks.trigger`."""
         return await self._webhooks.trigger(event, data, metadata, session=self._held, **options)
 
-    async def trigger_many(self, events: Iterable[Event | tuple[Any, ...]]) -> list[Receipt]:
+    async def trigger_many(self, events: Iterable[Publishable]) -> list[Receipt]:
         """Publish several events in the transaction; see `Webhooks.trigger_many`."""
         return await self._webhooks.trigger_many(events, session=self._held)
 
@@ -92,7 +97,7 @@ class Publishing(Scope):
     def enclose(
         self,
         connection: Any,
-        events: Iterable[Event | tuple[Any, ...]],
+        events: Iterable[Publishable],
         *,
         application: str = DEFAULT_APPLICATION,
     ) -> list[Receipt]:
@@ -109,8 +114,8 @@ class Publishing(Scope):
 
     async def trigger(
         self,
-        event: str | Enum,
-        data: Any,
+        event: str | Enum | Instance,
+        data: Any = MISSING,
         metadata: Any = None,
         *,
         session: Any = None,
@@ -125,17 +130,20 @@ class Publishing(Scope):
     ) -> Receipt:
         """Publish an event. Returns once it is committed, long before it is delivered.
 
-        `data` and `metadata` are objects: dicts, pydantic models or dataclasses. With `session=`
-        (a SQLAlchemy or SQLModel session) or `connection=` (of SQLAlchemy, sqlite3, aiosqlite,
-        psycopg, asyncpg or Django), on the same database, the event becomes part of the caller's
-        transaction: sent when it commits, never when it rolls back. `idempotency_key`
-        (1 to 256 characters) makes a repeat within 24 hours a no-op. `timestamp` is when the event
-        happened, now by default. `deliver_at` delays delivery; see `cancel`. `ordering_key` (to
-        256 characters) is for ordered endpoints: events wait for those of the same key. Endpoints
-        that name channels get what is sent to one of the `channels` (5 at most); `tags` (5) and
-        your own `event_id` are for looking it up. Raises UnknownEventType, InvalidInput,
-        InvalidPayload, PayloadTooLarge, IdempotencyConflict, SessionMismatch or StorageError;
-        nothing is published then.
+        `event` is an event type with its `data`, or, alone, an instance of the model that one was
+        declared with (see `event`). `data` and `metadata` are objects: dicts, pydantic models or
+        dataclasses; the data of an event type with a model are checked against it and sent as it
+        writes them. With `session=` (a SQLAlchemy or SQLModel session) or `connection=` (of
+        SQLAlchemy, sqlite3, aiosqlite, psycopg, asyncpg or Django), on the same database, the event
+        becomes part of the caller's transaction: sent when it commits, never when it rolls back.
+        `idempotency_key` (1 to 256 characters) makes a repeat within 24 hours a no-op. `timestamp`
+        is when the event happened, now by default. `deliver_at` delays delivery; see `cancel`.
+        `ordering_key` (to 256 characters) is for ordered endpoints: events wait for those of the
+        same key. Endpoints that name channels get what is sent to one of the `channels` (5 at
+        most); `tags` (5) and your own `event_id` are for looking it up.
+
+        Raises UnknownEventType, InvalidInput, InvalidPayload, PayloadTooLarge, IdempotencyConflict,
+        SessionMismatch or StorageError; nothing is published then.
         """
         event_ = Event(
             event,
@@ -149,7 +157,7 @@ class Publishing(Scope):
             tags=tags,
             event_id=event_id,
         )
-        message = self._message(event_, self._admission.catalogue)
+        message = self._message(event_)
         held = _held(session, connection)
         if held is not None:
             [key] = await self._join(held, [message])
@@ -175,7 +183,8 @@ class Publishing(Scope):
     ) -> Receipt:
         """Publish a body of your own making, a JSON object in UTF-8, and send it byte for byte.
 
-        Otherwise as `trigger`, which wraps what it is given in an envelope. `once`, if given, is
+        Otherwise as `trigger`, which wraps what it is given in an envelope; where the event type
+        has a model, it is that of the body's `data`. `once`, if given, is
         what a repeat with the same idempotency key must have in common, instead of the event.
         """
         event_ = Event(
@@ -190,6 +199,7 @@ class Publishing(Scope):
         )
         name = self._admission.catalogue.published(event)
         content = as_it_is(name, body, limit=self._runtime.settings.payload_limit)
+        self._admission.catalogue.check_body(name, content.content)
         message = self._addressed(event_, name, content, self._runtime.clock.now())
         if once is not None:
             message.digest = once
@@ -215,16 +225,16 @@ class Publishing(Scope):
 
     async def trigger_many(
         self,
-        events: Iterable[Event | tuple[Any, ...]],
+        events: Iterable[Publishable],
         *,
         session: Any = None,
         connection: Any = None,
     ) -> list[Receipt]:
         """Publish several events in one commit: all of them, or none.
 
-        Each is an `Event`, or a tuple of its first fields: `("customer.created", {"id": "1"})`.
-        `session` and `connection` are those of `trigger`. Raises what `trigger` raises, for the
-        first event that cannot be published.
+        Each is an `Event`, a tuple of its first fields (`("customer.created", {"id": "1"})`), or an
+        instance of a declared model. `session` and `connection` are those of `trigger`. Raises what
+        `trigger` raises, for the first event that cannot be published.
         """
         messages = self._messages(events)
         if not messages:
@@ -240,17 +250,17 @@ class Publishing(Scope):
                 keys = await self._runtime.on_home(engine.publish_together(messages))
         return self._receipts(messages, keys)
 
-    def _messages(self, events: Iterable[Event | tuple[Any, ...]]) -> list[NewMessage]:
-        shaped = [e if isinstance(e, Event) else Event(*e) for e in events]
-        return [self._message(event, self._admission.catalogue) for event in shaped]
+    def _messages(self, events: Iterable[Publishable]) -> list[NewMessage]:
+        return [self._message(_event(each)) for each in events]
 
-    def _message(self, event: Event, catalogue: Catalogue) -> NewMessage:
+    def _message(self, event: Event, catalogue: DeclaredEvents | None = None) -> NewMessage:
         """Return the message of an event, everything about it checked; its application is open."""
-        name = catalogue.event_type(event.event)
+        known = self._admission.catalogue if catalogue is None else catalogue
+        name, data = known.shaped(event.event, event.data)
         now = self._runtime.clock.now()
         at = now if event.timestamp is None else check.milliseconds("timestamp", event.timestamp)
         limit = self._runtime.settings.payload_limit
-        body = envelope(name, event.data, at, event.metadata, limit=limit)
+        body = envelope(name, data, at, event.metadata, limit=limit)
         return self._addressed(event, name, body, now, at)
 
     @staticmethod
@@ -314,3 +324,9 @@ def _held(session: Any, connection: Any) -> Any:
     if session is not None and connection is not None:
         raise InvalidInput("session: give either a session or a connection, not both")
     return connection if session is None else session
+
+
+def _event(given: Publishable) -> Event:
+    if isinstance(given, Event):
+        return given
+    return Event(*given) if isinstance(given, tuple | list) else Event(given)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from hookline._domain.backlog import Backlog
+from hookline._domain.catalogue.described import Declared
 from hookline._domain.endpoint import Endpoint
 from hookline._engine.engine import Engine
 from hookline._engine.errand import Errands
@@ -55,6 +56,8 @@ class Runtime:
         self.database: Callable[[], str] = lambda: self.settings.database
         """The URL, asked for when the database is opened: Django's tests move it."""
         self._pending: dict[str, Endpoint] = {}
+        self._uncatalogued: set[str] = set()
+        self._describe: Callable[[Iterable[str]], list[Declared]] = lambda _: []
         self._declaring = threading.Lock()  # guards what is pending, held for moments only
         self._starting = threading.RLock()  # guards home and engine, held while they start or stop
         self._home: Home | None = None
@@ -91,24 +94,44 @@ class Runtime:
         if engine is not None and home is not None:
             home.run(self._flush(engine))
 
+    def catalogue(
+        self, describe: Callable[[Iterable[str]], list[Declared]], names: Iterable[str]
+    ) -> None:
+        """Keep the names of event types that the database's catalogue is to have.
+
+        They are described when they are stored: their models may refer to what comes later.
+        """
+        with self._declaring:
+            self._describe = describe
+            self._uncatalogued |= set(names)
+
+    @property
+    def _declared(self) -> bool:
+        """Whether something is declared that is not stored yet."""
+        return bool(self._pending or self._uncatalogued)
+
     async def _flush(self, engine: Engine) -> None:
         """Store what was declared since the last flush. Runs on the engine's loop.
 
         One at a time: routing waits here for a flush that is under way, so that a message never
         overtakes the endpoint that was declared before it.
         """
-        if not self._pending and not engine.declaring.locked():
+        if not self._declared and not engine.declaring.locked():
             return
         async with engine.declaring:
             with self._declaring:
                 pending, self._pending = self._pending, {}
-            if not pending:
-                return
+                names, self._uncatalogued = self._uncatalogued, set()
             try:
-                await engine.declare(pending.values())
+                if names:
+                    await engine.catalogue(self._describe(sorted(names)))
+                    names = set()
+                if pending:
+                    await engine.declare(pending.values())
             except BaseException:
                 with self._declaring:  # not stored: newer declarations win over these
                     self._pending = {**pending, **self._pending}
+                    self._uncatalogued |= names
                 raise
 
     # starting and stopping -----------------------------------------------------------------
@@ -199,7 +222,7 @@ class Runtime:
         engine = self._engine
         if engine is None or self._pid != os.getpid():
             return await asyncio.to_thread(self.start)
-        if not joining and (self._pending or engine.declaring.locked()):
+        if not joining and (self._declared or engine.declaring.locked()):
             await self.on_home(self._flush(engine))
         return engine
 

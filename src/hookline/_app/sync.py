@@ -14,9 +14,10 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, Unpack, 
 from hookline._app.application import ApplicationWebhooks
 from hookline._app.applications import Applications
 from hookline._app.event_types import EventTypes
-from hookline._app.publishing import Event, TriggerOptions
+from hookline._app.publishing import Publishable, TriggerOptions
 from hookline._app.runtime import Runtime
 from hookline._domain.delivery import DeliveryStatus
+from hookline._domain.instance import MISSING, Instance
 from hookline._domain.replay import Job
 from hookline._engine.receipt import Receipt
 from hookline._storage.default import DEFAULT_APPLICATION
@@ -162,15 +163,15 @@ class SyncPublisher:
 
     def trigger(
         self,
-        event: str | Enum,
-        data: Any,
+        event: str | Enum | Instance,
+        data: Any = MISSING,
         metadata: Any = None,
         **options: Unpack[TriggerOptions],
     ) -> SyncReceipt:
         """Publish an event in the transaction; see `Webhooks.trigger`."""
         return self._webhooks.trigger(event, data, metadata, session=self._held, **options)
 
-    def trigger_many(self, events: Iterable[Event | tuple[Any, ...]]) -> list[SyncReceipt]:
+    def trigger_many(self, events: Iterable[Publishable]) -> list[SyncReceipt]:
         """Publish several events in the transaction; see `Webhooks.trigger_many`."""
         return self._webhooks.trigger_many(events, session=self._held)
 
@@ -190,7 +191,7 @@ class SyncApplication(Face[ApplicationWebhooks]):
     def enclose(
         self,
         connection: Any,
-        events: Iterable[Event | tuple[Any, ...]],
+        events: Iterable[Publishable],
         *,
         application: str = DEFAULT_APPLICATION,
     ) -> list[SyncReceipt]:

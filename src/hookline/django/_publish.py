@@ -16,9 +16,11 @@ try:
 except ImportError as error:
     raise ImportError("hookline.django needs Django: pip install 'hookline[django]'") from error
 
+from hookline._domain.instance import MISSING, Instance
+
 if TYPE_CHECKING:
-    from hookline import Event, SyncWebhooks, Webhooks
-    from hookline._app.publishing import TriggerOptions
+    from hookline import SyncWebhooks, Webhooks
+    from hookline._app.publishing import Publishable, TriggerOptions
     from hookline._app.sync import SyncReceipt
 
 OWN = ("USING", "EVENTS", "ON_EVENT")
@@ -133,8 +135,8 @@ def _postgresql_url(settings: Mapping[str, Any]) -> str:
 
 
 def trigger(
-    event: str | Enum,
-    data: Any,
+    event: str | Enum | Instance,
+    data: Any = MISSING,
     metadata: Any = None,
     *,
     application: str = "default",
@@ -153,7 +155,7 @@ def trigger(
 
 
 def trigger_many(
-    events: "Iterable[Event | tuple[Any, ...]]", *, application: str = "default"
+    events: "Iterable[Publishable]", *, application: str = "default"
 ) -> "list[SyncReceipt]":
     """Publish several events in Django's transaction: all of them, or none. See `trigger`."""
     now = configured()
@@ -161,8 +163,8 @@ def trigger_many(
 
 
 async def atrigger(
-    event: str | Enum,
-    data: Any,
+    event: str | Enum | Instance,
+    data: Any = MISSING,
     metadata: Any = None,
     *,
     application: str = "default",
@@ -176,7 +178,7 @@ async def atrigger(
 
 
 async def atrigger_many(
-    events: "Iterable[Event | tuple[Any, ...]]", *, application: str = "default"
+    events: "Iterable[Publishable]", *, application: str = "default"
 ) -> "list[SyncReceipt]":
     """`trigger_many` for asynchronous code."""
     from asgiref.sync import sync_to_async  # noqa: PLC0415

@@ -3,6 +3,9 @@
 from starlette.responses import Response
 
 from hookline import EventType
+from hookline._domain.catalogue.described import deprecation
+from hookline._domain.catalogue.rows import rows
+from hookline._domain.event_type import newest
 from hookline._domain.page import Cursor, Window
 from hookline._web.dashboard.endpoints import example_of
 from hookline._web.dashboard.routes import get
@@ -71,8 +74,15 @@ async def event_type(view: PortalView) -> Response:
     name = view.part("name")
     each = await found(view, name)
     schemas = dict(each.schemas or {}) if each is not None else {}
+    newest_schema = newest(schemas)
     return view.page(
-        "event_type.html", name=name, found=each, schemas=schemas, example=example_of(schemas)
+        "event_type.html",
+        name=name,
+        found=each,
+        schemas=schemas,
+        example=example_of(schemas),
+        fields=rows(newest_schema),
+        ends=deprecation(newest_schema, deprecated=each is not None and each.deprecated),
     )
 
 

@@ -50,4 +50,10 @@ ZH: Mapping[str, str] = {
     "You may look, and change nothing.": "您只能查看，不能修改。",
     "Too many links that do not open. Try again in {seconds} s.": "无效的链接太多。请在 {seconds} 秒后重试。",
     "This key is not for this page. Open the link you were given.": "此密钥不适用于此页面。请打开您收到的链接。",
+    "since {day}": "自 {day} 起",
+    "not sent from {day} on": "自 {day} 起不再发送",
+    "use instead:": "请改用：",
+    "Fields": "字段",
+    "Type": "类型",
+    "may be missing": "可能缺失",
 }  # fmt: skip
