@@ -35,11 +35,11 @@ ALSO = {
 DOWNLOADS = ("deploy/", "backend/")
 """What a link to a file below these leads to is offered for download; others become plain text."""
 
+CHINESE = ".zh-CN."
 FENCE = re.compile(r"^(```+)(\w*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 COMMENT = re.compile(r"^<!--.*?-->$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#{1,3}) (.+)$")
-BULLET = re.compile(r"^- (?:\[中文\] )?(.*)$")
 # What the theme writes into each page, and the policy of the server forbids there.
 THEME_SCRIPT = re.compile(r"<script>\s*document\.body\.dataset\.theme = [^<]*</script>")
 THEME_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -155,12 +155,14 @@ class Layout:
             elif line.startswith("- "):
                 links = [link for _, link in LINK.findall(line)]
                 caption = heads[2] or heads[1]
-                sections.setdefault(caption, []).extend(self._listed(links))
+                sections.setdefault(caption, []).extend(self._listed(links, caption))
         for caption, entries in sections.items():
             yield toctree(caption, entries)
 
-    def _listed(self, links: list[str]) -> Iterator[str]:
+    def _listed(self, links: list[str], caption: str) -> Iterator[str]:
         for link in links:
+            if CHINESE in link and caption != "中文":
+                continue  # has its place further down, among its own
             name = (DOCS / link).resolve().relative_to(ROOT).as_posix()
             if "#" not in link and name in self.pages:
                 yield self.pages[name].removesuffix(".md")

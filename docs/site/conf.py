@@ -89,9 +89,19 @@ def words_of(app: Any, page: str, template: str, context: dict[str, Any], doctre
     context["language"] = "zh-CN" if chinese else "en"
     translation = Chinese() if chinese else NullTranslations()
     app.builder.templates.environment.install_gettext_translations(translation)
+    if chinese:
+        context["furo_navigation_tree"] = _chinese_first(context["furo_navigation_tree"])
+
+
+def _chinese_first(navigation: str) -> str:
+    """Return the navigation with the Chinese pages on top of the others."""
+    start = '<p class="caption"'
+    top, *sections = navigation.split(start)
+    sections.sort(key=lambda section: "中文" not in section.partition("</p>")[0])
+    return top + "".join(start + section for section in sections)
 
 
 def setup(app: Any) -> None:
     """Add what is ours."""
     app.add_search_language(SearchBoth)
-    app.connect("html-page-context", words_of)
+    app.connect("html-page-context", words_of, priority=900)  # after the theme

@@ -123,6 +123,7 @@ def test_from_the_start_to_a_page_and_on(visit):
     assert page.locator("h1").inner_text().startswith("Run the server")
     page.locator(".sidebar-tree").get_by_role("link", name="十分钟发出第一个 Webhook").first.click()
     assert page.locator("h1").inner_text().startswith("十分钟")
+    assert page.locator(".sidebar-tree .caption").first.inner_text() == "中文"
     page.locator("a.next-page").click()
-    assert page.locator("h1").inner_text().startswith("Embed Hookline")
+    assert page.locator("h1").inner_text().startswith("接收 Webhook")
     assert page.complaints == []

@@ -12,13 +12,12 @@ import json
 import os
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 import time
 import types
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,13 +26,11 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from django.core.handlers.asgi import ASGIHandler
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from tests.docs.reading import DOCS, FENCE, HEADING, LINK, PAGES, ROOT, blocks, slug, under
+from tests.docs.reading import DOCS, FENCE, HEADING, LINK, PAGES, ROOT, blocks, slug
 from tests.integration.private_support import authority
-from tests.receivers import servers
 from tools import npm
 
 from hookline import Webhooks, generate_secret
@@ -44,23 +41,13 @@ from hookline.receiver import Cause, verify
 from hookline.testing import Receiver
 
 SECRET = "your-secret-key"
+RECEIVE = "docs/how-to/receive.md"
 EXAMPLES = ("https://example.com/webhook", "http://127.0.0.1:9000/webhook")
 
 WITH_CODE = [page for page in PAGES if blocks(page, "python")]
 
 
 # Code --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """An empty folder to run in, nobody's settings, and retries that need no waiting."""
-    monkeypatch.chdir(tmp_path)
-    for name in [each for each in os.environ if each.startswith("HOOKLINE_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOOKLINE_RETRY_SCHEDULE", "0,0,0")
-    monkeypatch.setenv("HOOKLINE_DEVELOPMENT", "1")  # the page's receivers are played here
-    return tmp_path
 
 
 @pytest.fixture
@@ -247,58 +234,6 @@ def receive(home, runner, receiver):
     assert not home.fits(body, "", SECRET)
 
 
-RECEIVERS = {
-    "FastAPI": lambda home: servers.asgi_server(home["app"]),
-    "Flask": lambda home: servers.wsgi_server(home["app"]),
-    "Django": lambda home: servers.django_views(
-        servers.asgi_server(ASGIHandler()), home["urlpatterns"]
-    ),
-    "Starlette, and any ASGI server": lambda home: servers.asgi_server(home["app"]),
-    "Any WSGI server": lambda home: servers.wsgi_server(home["application"]),
-    "Any other Python": lambda home: servers.wsgi_server(home["application"]),
-    "Once per event": lambda home: servers.wsgi_server(home["application"]),
-}
-RECEIVE = "docs/how-to/receive.md"
-
-
-@pytest.mark.parametrize("heading", RECEIVERS)
-def test_receivers_take_what_is_sent(heading, place, capfd):
-    """The first program under each heading takes a delivery, and refuses another secret."""
-    block = under(RECEIVE, heading, "python")
-    home = {"__name__": "page"}
-    exec(compile(block.text, RECEIVE, "exec"), home)  # noqa: S102 - our own documentation
-
-    async def send():
-        receipt = await webhooks.trigger("customer.created", {"id": "7", "name": "张三"})
-        return await receipt.delivered(timeout=30)
-
-    with RECEIVERS[heading](home) as url, closing(Webhooks()) as webhooks:
-        for path, secret in (("", SECRET), ("?bad", "another")):
-            webhooks.register(url + path, ["*"], secret=secret)
-        ended = {each.url.endswith("bad"): each for each in asyncio.run(send())}
-    assert (ended[False].state, ended[False].last_status) == ("succeeded", 204)
-    assert (ended[True].state, ended[True].last_status) == ("exhausted", 401)
-    if "engine" in home:
-        with home["Session"]() as session:
-            assert [each.name for each in session.query(home["Customer"])] == ["张三"]
-        home["engine"].dispose()
-    else:
-        assert "张三" in capfd.readouterr().out
-
-
-def test_every_framework_of_the_table_has_its_program():
-    """No receiver that the page names is left untried."""
-    named = re.findall(r"^\| \[(?:.+)\]\(#(.+)\) \| `hookline", PAGES[RECEIVE], re.MULTILINE)
-    assert len(named) > 5
-    assert set(named) <= set(map(slug, RECEIVERS))
-
-
-def test_the_node_example_is_the_package_s():
-    """What the page shows of the npm package is what the package's own page shows and tests."""
-    (example,) = blocks(RECEIVE, "js")
-    assert example.text in (ROOT / "receivers/node/README.md").read_text("utf-8")
-
-
 DEBUG = "docs/how-to/debug-signatures.md"
 
 
@@ -360,31 +295,6 @@ def ownership(home, runner, receiver):
     assert judge_challenge(Outcome(status, body=said), "abc").proved
     assert runner.run(ask({}))[0] == 401
     assert home.moved.url == f"{receiver.url}?v=2"
-
-
-@pytest.mark.skipif(not shutil.which("node"), reason="there is no node here")
-def test_node_receiver_takes_what_is_sent(place):
-    """The Node server of the page verifies a real delivery, and refuses one with another secret."""
-    (block,) = blocks("docs/how-to/receive.md", "javascript")
-    (place / "receiver.mjs").write_text(block.text.replace("listen(3000", "listen(0"), "utf-8")
-    with (
-        subprocess.Popen(["node", "receiver.mjs"], stdout=subprocess.PIPE, text=True) as node,
-        closing(Webhooks()) as webhooks,
-    ):
-        try:
-            port = node.stdout.readline().split()[-1]
-            for path, secret in (("good", SECRET), ("bad", "another")):
-                webhooks.register(f"http://127.0.0.1:{port}/{path}", ["*"], secret=secret)
-
-            async def send():
-                receipt = await webhooks.trigger("customer.created", {"name": "张三"})
-                return await receipt.delivered(timeout=30)
-
-            ended = {each.url.rpartition("/")[2]: each for each in asyncio.run(send())}
-        finally:
-            node.terminate()
-    assert (ended["good"].state, ended["good"].attempts) == ("succeeded", 1)
-    assert (ended["bad"].state, ended["bad"].last_status) == ("exhausted", 401)
 
 
 def sign(home, runner, receiver):
@@ -550,3 +460,8 @@ def test_generated_pages_are_current():
     made = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
     stale = [path for path, text in made.items() if (DOCS / path).read_text("utf-8") != text]
     assert stale == [], "run: python docs/generate.py"
+    for folder in ("python", "rest"):
+        there = {
+            f"reference/{folder}/{path.name}" for path in (DOCS / "reference" / folder).iterdir()
+        }
+        assert there <= set(made), "a page of something that is gone"

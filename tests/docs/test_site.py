@@ -2,12 +2,15 @@
 
 import re
 import runpy
+import tomllib
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from tests.docs.reading import DOCS, PAGES
+from tests.docs.reading import DOCS, PAGES, ROOT
 from tests.docs.site_support import built
+
+from hookline._web.site import BUILT
 
 LARGEST = 8 << 20
 """Bytes of the whole site, unpacked; the wheel has some sixth of that."""
@@ -142,6 +145,13 @@ def test_a_warning_fails_the_build(tmp_path, monkeypatch, page):
     with pytest.raises(SystemExit, match="not built"):
         build(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_package_has_what_was_built():
+    """Where it is built, where the server looks and what the wheel takes along are one folder."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    (taken,) = settings["tool"]["hatch"]["build"]["artifacts"]
+    assert ROOT / taken == BUILD["BUILT"] == BUILT
 
 
 def test_links_to_elsewhere_can_be_listed():

@@ -27,15 +27,7 @@ PATIENCE = 120
 """Seconds a program may take to listen: Go compiles first."""
 
 
-@pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
-    """An empty folder, nobody's settings, and retries that need no waiting."""
-    monkeypatch.chdir(tmp_path)
-    for name in [each for each in os.environ if each.startswith("HOOKLINE_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOOKLINE_RETRY_SCHEDULE", "0,0")
-    monkeypatch.setenv("HOOKLINE_DEVELOPMENT", "1")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("place")
 
 
 def takes_only_what_fits(url):
