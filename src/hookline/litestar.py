@@ -53,7 +53,9 @@ class HooklinePlugin(InitPluginProtocol):
         app_config.dependencies = {**given, **app_config.dependencies}
         if self._dashboard is not None:
             mount = asgi(self._dashboard, is_mount=True, copy_scope=True)
-            app_config.route_handlers.append(mount(self._webhooks.dashboard()))
+            app_config.route_handlers.append(
+                mount(_mounted(self._webhooks.dashboard(), self._dashboard.rstrip("/")))
+            )
         return app_config
 
     def _publisher(self, session: str) -> Any:
@@ -68,3 +70,14 @@ class HooklinePlugin(InitPluginProtocol):
         )
         within.__annotations__ = {session: given, "return": Publisher}
         return within
+
+
+def _mounted(app: Any, at: str) -> Any:
+    """Return an application that is told where it is mounted: Litestar takes the prefix away."""
+
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
+        root = scope.get("root_path", "") + at
+        path = scope["path"].removeprefix(root)
+        await app({**scope, "root_path": root, "path": root + path}, receive, send)
+
+    return mounted

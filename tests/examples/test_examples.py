@@ -10,6 +10,9 @@ UVICORN = ("-m", "uvicorn", "--port", "{port}", "app:app", "--app-dir")
 GUNICORN = ("-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2", "--chdir")
 
 
+ACT = Path(__file__).parent / "django_app/act.py"
+
+
 def place(base, *numbers):
     """Place orders; return the answers."""
     with httpx.Client(base_url=base, timeout=30) as client:
@@ -118,7 +121,9 @@ def test_django(manage, receiver, tmp_path):
             check(receiver, "A-1")
             assert place(base, "A-2") == [201]
             check(receiver, "A-1", "A-2")
-    assert receiver.count == 2
+            manage("shell", "-c", ACT.read_text("utf-8"))
+            receiver.wait_for(3, timeout=30)
+    assert receiver.count == 3  # one was sent again
     assert manage("hookline", "messages", "list").count("msg_") == 2
     assert manage("makemigrations", "--check") == "No changes detected\n"
     manage("check", "--database", "default")
