@@ -1,4 +1,7 @@
-"""Flask with SQLAlchemy: `gunicorn --chdir examples/flask app:app`, or `flask run`."""
+"""Flask with SQLAlchemy: `gunicorn --chdir examples/flask app:app`, or `flask run`.
+
+Before the first time: `flask --app examples/flask/app.py create-tables`.
+"""
 
 import os
 
@@ -29,8 +32,6 @@ class Order(Base):
 
 
 engine = sa.create_engine(DATABASE.replace("+asyncpg", "+psycopg"))
-Base.metadata.create_all(engine)
-engine.dispose()  # a server may fork now: connections are not to be shared
 
 app = Flask(__name__)
 app.config["HOOKLINE_DATABASE"] = DATABASE
@@ -47,3 +48,9 @@ def place() -> tuple[Response | dict[str, str], int]:
     except IntegrityError:  # the event is gone with the order
         return {"detail": "this number is taken"}, 409
     return order, 201
+
+
+@app.cli.command("create-tables")
+def create_tables() -> None:
+    """Make the shop's tables."""
+    Base.metadata.create_all(engine)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from litestar import Litestar, post
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -48,7 +48,11 @@ async def get_session() -> AsyncIterator[AsyncSession]:
 
 
 @post("/orders")
-async def place(data: OrderIn, db_session: AsyncSession, publisher: Publisher) -> OrderIn:
+async def place(
+    data: OrderIn,
+    db_session: NamedDependency[AsyncSession],
+    publisher: NamedDependency[Publisher],
+) -> OrderIn:
     db_session.add(Order(number=data.number))
     await publisher.trigger("order.placed", data)
     try:

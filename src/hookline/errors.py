@@ -27,7 +27,7 @@
     ├── PlanOutdated                   what a plan was made for has changed since
     ├── ImportInterrupted              a part of a plan was applied; the message says which
     ├── InvalidApiKey                  a token that opens nothing: unknown, expired or revoked
-    ├── SessionMismatch                session= is bound to another database
+    ├── SessionMismatch                session= or connection= cannot hold the event
     ├── DeliveryTimeout (TimeoutError) receipt.delivered or job.finished ran out of time
     └── StorageError                   the database refused or is out of reach
         └── SecretsLocked              secrets are encrypted with a key that is not at hand
@@ -205,7 +205,11 @@ class InvalidApiKey(HooklineError):
 
 
 class SessionMismatch(HooklineError):
-    """The session handed in is not on the database Hookline uses."""
+    """What was handed in as session or connection cannot hold the event.
+
+    It is on another database than Hookline, has no transaction open, or is something else. The
+    message says which.
+    """
 
 
 class DeliveryTimeout(HooklineError, TimeoutError):

@@ -3,7 +3,7 @@
 app = Litestar([place], plugins=[HooklinePlugin(webhooks, session="db_session")])
 
 @post("/orders")
-async def place(data: Order, db_session: AsyncSession, publisher: Publisher) -> None: ...
+async def place(data: Order, publisher: NamedDependency[Publisher]) -> None: ...
 
 To receive webhooks, mount an application of `hookline.asgi`.
 """
@@ -14,7 +14,7 @@ from typing import Any
 try:
     from litestar import asgi
     from litestar.config.app import AppConfig
-    from litestar.di import Provide
+    from litestar.di import NamedDependency, Provide
     from litestar.plugins import InitPluginProtocol
 except ImportError as error:
     raise ImportError(
@@ -53,7 +53,9 @@ class HooklinePlugin(InitPluginProtocol):
         app_config.dependencies = {**given, **app_config.dependencies}
         if self._dashboard is not None:
             mount = asgi(self._dashboard, is_mount=True, copy_scope=True)
-            app_config.route_handlers.append(mount(self._webhooks.dashboard()))
+            app_config.route_handlers.append(
+                mount(_mounted(self._webhooks.dashboard(), self._dashboard.rstrip("/")))
+            )
         return app_config
 
     def _publisher(self, session: str) -> Any:
@@ -61,9 +63,21 @@ class HooklinePlugin(InitPluginProtocol):
             return self._webhooks.within(held[session])
 
         # Litestar injects by name, and the name is the application's.
-        parameter = inspect.Parameter(session, inspect.Parameter.KEYWORD_ONLY, annotation=Any)
+        given = NamedDependency[Any]
+        parameter = inspect.Parameter(session, inspect.Parameter.KEYWORD_ONLY, annotation=given)
         within.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [parameter], return_annotation=Publisher
         )
-        within.__annotations__ = {session: Any, "return": Publisher}
+        within.__annotations__ = {session: given, "return": Publisher}
         return within
+
+
+def _mounted(app: Any, at: str) -> Any:
+    """Return an application that is told where it is mounted: Litestar takes the prefix away."""
+
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
+        root = scope.get("root_path", "") + at
+        path = scope["path"].removeprefix(root)
+        await app({**scope, "root_path": root, "path": root + path}, receive, send)
+
+    return mounted

@@ -29,6 +29,7 @@ from alembic.migration import MigrationContext
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Session as OrmSession
 from tests.docs.reading import DOCS, FENCE, HEADING, LINK, PAGES, ROOT, blocks, slug
 from tests.integration.private_support import authority
 from tools import npm
@@ -175,9 +176,9 @@ def tutorial(home, runner, receiver):
 
 def transactions(home, runner, receiver):
     """What was repeated or canceled is not sent; Alembic leaves our tables alone when told to."""
-    receiver.wait_for(5)
+    receiver.wait_for(7)
     events = Counter(each.event for each in receiver.received)
-    assert events == {"order.placed": 3, "order.paid": 2}
+    assert events == {"order.placed": 5, "order.paid": 2}
     engine = sa.create_engine("sqlite:///shop.db")
     with engine.connect() as connection:
 
@@ -188,6 +189,41 @@ def transactions(home, runner, receiver):
         assert "remove_table" in {change[0] for change in proposed()}
         assert proposed(include_name=home.include_name) == []
     engine.dispose()
+
+
+def shop_of_both_kinds(home, runner):
+    """The same application, with synchronous sessions too."""
+    own_tables(home, runner)
+    home.sync_engine = sa.create_engine("sqlite:///shop.db")
+    home.SyncSession = OrmSession
+
+
+def frameworks(home, runner, receiver):
+    """FastAPI and Flask tell of what they committed, as the script did; both lifespans start."""
+    place_order(home, runner, home.app)
+    home.app.router.lifespan_context = home.lifespan
+    place_order(home, runner, home.app, "B-1")
+    assert home.flask_app.test_client().post("/orders").status_code == 201
+    heard = receiver.wait_for(4)
+    assert {each.json()["data"]["number"] for each in heard} == {"S-1", "A-1", "B-1", "F-1"}
+    with home.flask_app.app_context():
+        home.hookline.sync.close()
+    home.shop.close()
+
+
+def place_order(home, runner, app, number="A-1"):
+    """Place one order."""
+
+    async def order():
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+        ):
+            answer = await client.post("/orders", json={"number": number})
+            assert answer.status_code == 200
+
+    runner.run(order())
 
 
 def certificates(home, runner):
@@ -422,6 +458,7 @@ SHOWS = {
     "docs/tutorial/first-webhook.zh-CN.md": (None, tutorial),
     DEBUG: (None, debug),
     "docs/how-to/filter-and-transform.md": (None, filtered),
+    "docs/how-to/frameworks.md": (shop_of_both_kinds, frameworks),
     "docs/how-to/private-receivers.md": (certificates, private),
     RECEIVE: (None, receive),
     "docs/how-to/receive.zh-CN.md": (None, receive),

@@ -1,11 +1,16 @@
 """Every example, run as its first line says, against a receiver that checks the signature."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 from tests.examples.shops import EXAMPLES, ROOT, environment, libpq, process, run, serving
 
 UVICORN = ("-m", "uvicorn", "--port", "{port}", "app:app", "--app-dir")
 GUNICORN = ("-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2", "--chdir")
+
+
+ACT = Path(__file__).parent / "django_app/act.py"
 
 
 def place(base, *numbers):
@@ -45,7 +50,8 @@ def test_asgi(framework, database, receiver, tmp_path):
 @pytest.mark.parametrize("how", [(), ("--preload",), ("--threads", "4")], ids=" ".join)
 def test_flask(how, database, receiver, tmp_path):
     """The same under gunicorn: processes forked before or after loading, and threads."""
-    variables = environment(tmp_path, receiver, database)
+    variables = environment(tmp_path, receiver, database, FLASK_APP=str(EXAMPLES / "flask/app.py"))
+    run(["-m", "flask", "create-tables"], variables, tmp_path)
     arguments = [*GUNICORN, str(EXAMPLES / "flask"), *how, "app:app"]
     with serving(arguments, variables, tmp_path) as base:
         assert place(base, "A-1", "A-1", "A-2") == [201, 409, 201]
@@ -58,7 +64,7 @@ def test_flask_commands(database, receiver, tmp_path):
     variables = environment(tmp_path, receiver, database, FLASK_APP=str(EXAMPLES / "flask/app.py"))
     hookline = ["-m", "flask", "hookline"]
     run([*hookline, "migrate"], variables, tmp_path)
-    assert "msg_" in run([*hookline, "send", "order.placed", "{}"], variables, tmp_path)
+    assert "msg_" in run([*hookline, "send", "order.placed", "--data", "{}"], variables, tmp_path)
     assert "order.placed" in run([*hookline, "messages", "list"], variables, tmp_path)
     with process([*hookline, "worker"], variables, tmp_path):
         receiver.wait_for(1, timeout=30)
@@ -115,7 +121,9 @@ def test_django(manage, receiver, tmp_path):
             check(receiver, "A-1")
             assert place(base, "A-2") == [201]
             check(receiver, "A-1", "A-2")
-    assert receiver.count == 2
+            manage("shell", "-c", ACT.read_text("utf-8"))
+            receiver.wait_for(3, timeout=30)
+    assert receiver.count == 3  # one was sent again
     assert manage("hookline", "messages", "list").count("msg_") == 2
     assert manage("makemigrations", "--check") == "No changes detected\n"
     manage("check", "--database", "default")
@@ -126,6 +134,11 @@ def test_django(manage, receiver, tmp_path):
 def test_djangos_own_tests(manage):
     """The example's tests run as Django's do: on a test database, with nothing beside it."""
     manage("test", str(EXAMPLES / "django"), "--noinput")
+
+
+def test_inside_django(manage):
+    """So do our own, which look at the application closely."""
+    manage("test", str(Path(__file__).parent / "django_app"), "--noinput")
 
 
 def test_the_page_names_every_example():

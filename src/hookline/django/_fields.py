@@ -1,5 +1,6 @@
 """Hookline's columns as Django's fields: for reading, and for looking things up."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -46,6 +47,18 @@ class KeyField(models.Field):  # type: ignore[type-arg]
             return None
         key = ids.decode(self.prefix, str(value)) or bytes(16)
         return UUID(bytes=key) if connection.vendor == "postgresql" else key
+
+
+class JsonField(models.Field):  # type: ignore[type-arg]
+    """JSON: a text on SQLite, `json` on PostgreSQL, where Django's own field is `jsonb`."""
+
+    def db_type(self, connection: Any) -> str:
+        """Return the column's type."""
+        return "json" if connection.vendor == "postgresql" else "text"
+
+    def from_db_value(self, value: Any, *_: Any) -> Any:
+        """Return what it says; drivers of PostgreSQL have read it already."""
+        return json.loads(value) if isinstance(value, str) else value
 
 
 class TimeField(models.BigIntegerField):  # type: ignore[type-arg]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hookline._app.publishing import Publishable, TriggerOptions
     from hookline._app.sync import SyncReceipt
 
+_IN_MEMORY = "sqlite:///:memory:"
 OWN = ("USING", "EVENTS", "ON_EVENT")
 
 
@@ -68,7 +69,7 @@ def _read(values: Mapping[str, Any]) -> Configured:
     known = {field.name.upper(): field.name for field in fields(Settings)}
     for key in values:
         if key not in known and key not in OWN:
-            near = get_close_matches(str(key), [*known, *OWN], 1)
+            near = get_close_matches(str(key).upper(), [*known, *OWN], 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ImproperlyConfigured(f"HOOKLINE: there is no setting {key!r}{hint}")
     alias = values.get("USING", "default")
@@ -78,7 +79,9 @@ def _read(values: Mapping[str, Any]) -> Configured:
     moving = "database" not in given
     try:
         if moving:
-            given["database"] = _url(alias)
+            # In memory there is nothing an engine could open, which it says when it is to.
+            url = _url(alias)
+            given["database"] = "sqlite:///in-memory" if url == _IN_MEMORY else url
         webhooks = Webhooks(
             events=_imported(values.get("EVENTS")),
             on_event=_imported(values.get("ON_EVENT")),
@@ -101,9 +104,7 @@ def _url(alias: str) -> str:
     settings = connection.settings_dict
     if connection.vendor == "sqlite":
         name = str(settings["NAME"])
-        # In memory there is nothing an engine could open; publishing through Django's own
-        # connection needs none.
-        return f"sqlite:///{name}" if _is_file(name) else "sqlite:///:memory:"
+        return f"sqlite:///{name}" if _is_file(name) else _IN_MEMORY
     if connection.vendor != "postgresql":
         raise ImproperlyConfigured(
             f"HOOKLINE: the database {alias!r} is {connection.display_name}; Hookline keeps events "

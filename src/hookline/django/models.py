@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.db import models
 
 from hookline._domain import ids
-from hookline.django._fields import KeyField, TimeField
+from hookline.django._fields import JsonField, KeyField, TimeField
 
 __all__ = ["Application", "Attempt", "Delivery", "Endpoint", "Message", "Outbox"]
 
@@ -38,7 +38,7 @@ class Endpoint(models.Model):
     )
     url = models.TextField("URL")
     description = models.TextField()
-    events = models.JSONField()
+    events = JsonField()
     source = models.TextField()
     disabled_at = TimeField(null=True)
     disabled_reason = models.TextField(null=True)  # noqa: DJ001

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.db import migrations, models
 
-from hookline.django._fields import KeyField, TimeField
+from hookline.django._fields import JsonField, KeyField, TimeField
 from hookline.django._schema import drop, upgrade
 
 
@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 ("id", KeyField(prefix="ep_", primary_key=True, serialize=False)),
                 ("url", models.TextField(verbose_name="URL")),
                 ("description", models.TextField()),
-                ("events", models.JSONField()),
+                ("events", JsonField()),
                 ("source", models.TextField()),
                 ("disabled_at", TimeField(null=True)),
                 ("disabled_reason", models.TextField(null=True)),
