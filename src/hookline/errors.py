@@ -9,7 +9,7 @@
     │   ├── InvalidHeader              an endpoint's own header
     │   ├── InvalidSecret              a signing secret
     │   ├── InvalidExpression          a filter or a transformation
-    │   ├── InvalidPayload             data or metadata that JSON cannot carry
+    │   ├── InvalidPayload             data that JSON cannot carry, or no data of that event
     │   │   └── PayloadTooLarge        the body is over the limit
     │   └── UnknownEventType           not in the catalogue
     ├── InvalidSettings (ValueError)   a setting, its source and what was expected
@@ -124,7 +124,10 @@ class InvalidExpression(InvalidInput):
 
 
 class InvalidPayload(InvalidInput):
-    """`data` or `metadata` holds a value that JSON cannot carry; the message has its path."""
+    """`data` or `metadata` holds what JSON cannot carry, or the event's model does not allow.
+
+    The message has the path of the value.
+    """
 
 
 class PayloadTooLarge(InvalidPayload):

@@ -18,7 +18,7 @@ import time
 import types
 from collections import Counter
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx
@@ -38,6 +38,8 @@ from hookline import Webhooks, generate_secret
 from hookline._domain.delivery import Outcome
 from hookline._domain.handshake import challenge_body, judge_challenge
 from hookline._domain.signature import Signer, guide_signature
+from hookline.errors import InvalidPayload
+from hookline.events import changes
 from hookline.receiver import Cause, verify
 from hookline.testing import Receiver
 
@@ -451,12 +453,42 @@ def chinese_guide(home, runner, receiver):
     assert len(named) == 11
 
 
+CATALOGUE = "docs/how-to/event-catalogue.md"
+
+
+def catalogue(home, runner, receiver):
+    """What fits the model arrived as it writes it; refusal and check are what the page shows."""
+    receiver.wait_for(2)
+    assert all(each.verified for each in receiver.received)
+    data = {each.json()["data"]["number"]: each.json()["data"] for each in receiver.received}
+    line = {"sku": "T-100", "price": "9.90"}
+    assert data["A-1"] == {"number": "A-1", "lines": [line], "note": None}
+    assert {*home.app.openapi()["webhooks"]} == {"order.placed", "order.created"}
+    said, checked = (each.text for each in blocks(CATALOGUE, "text"))
+
+    async def refused():
+        with pytest.raises(InvalidPayload) as caught:
+            await home.webhooks.trigger("order.placed", {"number": 7, "lines": [{"sku": "T-100"}]})
+        return str(caught.value)
+
+    assert runner.run(refused()) == said.strip()
+    old = home.webhooks.catalogue.json_schemas()
+    changed = json.loads(json.dumps(old))
+    schema = changed["event_types"]["order.placed"]["schemas"]["1"]
+    del schema["$defs"]["Line"]["properties"]["price"]
+    schema["properties"]["data"]["properties"]["currency"] = {"type": "string"}
+    found = changes(old, changed, today=date(2026, 1, 1))
+    shown = [f"{'✗' if each.breaking else '✓'} {each}" for each in found]
+    assert shown == checked.splitlines()[:2]
+
+
 SHOWS = {
     "README.md": (own_tables, readme),
     "README.zh-CN.md": (own_tables, readme),
     "docs/tutorial/first-webhook.md": (None, tutorial),
     "docs/tutorial/first-webhook.zh-CN.md": (None, tutorial),
     DEBUG: (None, debug),
+    CATALOGUE: (None, catalogue),
     "docs/how-to/filter-and-transform.md": (None, filtered),
     "docs/how-to/frameworks.md": (shop_of_both_kinds, frameworks),
     "docs/how-to/private-receivers.md": (certificates, private),

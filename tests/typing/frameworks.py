@@ -41,7 +41,6 @@ def synchronous(session: Session) -> None:
     assert_type(face.for_application("acme"), SyncApplication)
     assert_type(face.replay("ep_1"), Job)
     assert_type(face.within(session), SyncPublisher)
-    face.trigger("a.b")  # type: ignore[call-arg]
     face.trigger("a.b", {}, sesion=session)  # type: ignore[call-arg]
     face.endpoint(1)  # type: ignore[arg-type]
     face.within(session).trigger("a.b", {}, session=session)  # type: ignore[call-arg]

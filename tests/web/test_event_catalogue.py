@@ -121,3 +121,19 @@ async def test_the_portal_shows_any_schema(make_webhooks):
             assert "<script>" not in page.text
         openapi, _ = await documents(webhooks)
         assert len(openapi["webhooks"]) == 4
+
+
+async def test_what_is_published_over_the_api_is_checked(serve):
+    """The server of an application's own models refuses a body that is none of its event type."""
+    async with serve(events=EVENTS) as s:
+        await s.webhooks.applications.create("Acme", uid="acme")
+        data = {"number": "A-1", "lines": [], "note": None}
+        for payload, status in (
+            ({"event": "order.placed", "data": data}, 202),
+            ({"data": {**data, "number": 7}}, 422),
+            (data, 422),
+        ):
+            message = {"eventType": "order.placed", "payload": payload}
+            answer = await s.api.post("/api/v1/app/acme/msg", json=message)
+            assert answer.status_code == status, answer.text
+        assert "order.placed version 2: data: missing" in answer.text

@@ -1,8 +1,7 @@
 """The event types that code declares: their names, their models, and the documents of them."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import ModuleType
 from typing import Any
@@ -18,6 +17,9 @@ from hookline.events import DECLARED, EventDeclaration
 
 log = logging.getLogger("hookline")
 TITLE, VERSION = "Webhooks", "1.0.0"
+
+
+_NAMED = (str, Enum)
 
 
 class DeclaredEvents(Catalogue):
@@ -71,7 +73,7 @@ class DeclaredEvents(Catalogue):
         """Return the event type and its data as they are sent, checked where there is a model."""
         if not self._newest:
             return self.event_type(event), _given(event, data)
-        if not isinstance(event, str | Enum):
+        if not isinstance(event, _NAMED):
             declaration = self._by_instance(event, data)
             return declaration.name, _data(declaration, event)
         name = self.event_type(event)
@@ -116,27 +118,27 @@ class DeclaredEvents(Catalogue):
         declared = self._newest.get(name)
         if declared is None or declared.model is None:
             return
-        with _enforcing(declared):
+        try:
             declared.check_body(orjson.loads(content))
+        except InvalidPayload as error:
+            _complain(declared, error)
 
 
 def _data(declaration: EventDeclaration, data: Any) -> Any:
     """Return data as they are sent: as the model writes them, or as they are where it describes."""
-    with _enforcing(declaration):
-        shaped = declaration.data(data)
-        return shaped if declaration.enforced else data
-    return data
-
-
-@contextmanager
-def _enforcing(declaration: EventDeclaration) -> Iterator[None]:
-    """Warn only, where the model only describes."""
     try:
-        yield
+        shaped = declaration.data(data)
     except InvalidPayload as error:
-        if declaration.enforced:
-            raise
-        log.warning("Event %s", error)
+        _complain(declaration, error)
+        return data
+    return shaped if declaration.enforced else data
+
+
+def _complain(declaration: EventDeclaration, error: InvalidPayload) -> None:
+    """Raise the error, or only warn where the model only describes."""
+    if declaration.enforced:
+        raise error
+    log.warning("Event %s", error)
 
 
 def _given(event: Any, data: Any) -> Any:

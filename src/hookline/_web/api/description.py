@@ -28,7 +28,8 @@ The official Svix clients work with this API unchanged.
 **Repeats**: a `POST` with an `Idempotency-Key` that is sent again within 24 hours is done once, and
 answered as it was the first time. With another body the key is refused: 409.
 
-**Webhooks**: what is sent to endpoints is described below `webhooks`, one for each event type.
+**Webhooks**: what is sent to endpoints is described below `webhooks`, one for each event type; as
+AsyncAPI 3.0 it is at `/api/v1/asyncapi.json`.
 """
 SCHEME = "HTTPBearer"
 INVALID = {
