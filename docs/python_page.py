@@ -22,11 +22,13 @@ from hookline import errors
 
 FACADE = ("Webhooks", "ApplicationWebhooks", "Receipt")
 DOORS = {
+    "hookline.events": "declare event types with models, compare catalogues",
     "hookline.receiver": "verify what arrives; the standard library only",
     "hookline.once": "remember what was handled",
-    "hookline.fastapi": "in FastAPI: lifespan, and a receiver",
-    "hookline.flask": "a receiver in Flask",
-    "hookline.django": "a receiver in Django",
+    "hookline.fastapi": "in FastAPI: lifespan, a publisher for dependencies, a receiver",
+    "hookline.litestar": "in Litestar: a plugin, a publisher",
+    "hookline.flask": "in Flask: an extension, a receiver",
+    "hookline.django": "a Django application: publishing in its transactions, a receiver",
     "hookline.asgi": "a receiver as an ASGI application",
     "hookline.wsgi": "a receiver as a WSGI application",
     "hookline.testing": "a receiver that records, and a clock that stands still",
@@ -34,6 +36,8 @@ DOORS = {
 }
 WIDTH = 96
 PUBLIC = {getattr(hookline, name): name for name in hookline.__all__}
+MADE_LATER = {("hookline.django", "webhooks")}
+"""What is made when it is first used, of settings that are not there."""
 UNTOLD = {"mro", "name", "value"}
 
 
@@ -118,6 +122,8 @@ def _page(title: str, said: str, names: list[tuple[Any, str]]) -> str:
 
 
 def _chapter(module: Any, name: str) -> str:
+    if (module.__name__, name) in MADE_LATER:
+        return f"## {name}\n\n{_said_of(inspect.getsource(module))[name]}\n"
     thing = getattr(module, name)
     if inspect.isclass(thing):
         return "\n".join(_class(name, thing))
@@ -194,6 +200,7 @@ def _said_of(source: str) -> dict[str, str]:
     tree: Any = ast.parse(source)
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else tree.body
     found = {}
+    body = [each for part in body for each in (part.body if isinstance(part, ast.If) else [part])]
     for before, after in pairwise(body):
         if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)):
             continue

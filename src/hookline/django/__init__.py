@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hookline import Webhooks
 
     webhooks: Webhooks
+    """The façade on Django's database, as `settings.HOOKLINE` says; `webhooks.sync` waits."""
 
 __all__ = ["atrigger", "atrigger_many", "receive", "trigger", "trigger_many", "webhooks"]
 
