@@ -31,7 +31,7 @@ Step = Callable[[Engine], Awaitable[None]]
 
 
 class Runtime:
-    """Opens and closes the engine. Shared by all applications of one `Webhooks`.
+    """Opens and closes the engine, an `engine_type`. Shared by all applications of one `Webhooks`.
 
     What is declared in code or file belongs to the default application and is kept here until it
     is stored, so that it can be declared before there is anything to store it in.
@@ -51,6 +51,9 @@ class Runtime:
         self._tracer = tracer
         self.tracing = tracer is not None
         self._url = parse_url(settings.database)
+        self.engine_type: Callable[..., Engine] = Engine
+        self.declared: dict[str, Endpoint] = {}
+        """All that was declared, by URL."""
         self._pending: dict[str, Endpoint] = {}
         self._declaring = threading.Lock()  # guards what is pending, held for moments only
         self._starting = threading.RLock()  # guards home and engine, held while they start or stop
@@ -72,7 +75,7 @@ class Runtime:
         """Keep declarations until the engine stores them, which is at once when it runs."""
         with self._declaring:
             for declared in endpoints:
-                self._pending[declared.url] = declared
+                self._pending[declared.url] = self.declared[declared.url] = declared
         engine, home = self._engine, self._home
         if engine is not None and home is not None:
             home.run(self._flush(engine))
@@ -134,7 +137,7 @@ class Runtime:
     async def _build(self, first: Step | None) -> Engine:
         settings = self.settings
         database = open_database(self._url, settings)
-        engine = Engine(
+        engine: Engine = self.engine_type(
             store=database.store,
             queue=database.queue,
             sender=CurlSender(response_limit=settings.response_limit),

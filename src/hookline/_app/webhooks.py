@@ -9,6 +9,7 @@ from enum import Enum
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self, Unpack
+from weakref import WeakSet
 
 from hookline._app.admission import Admission
 from hookline._app.application import ApplicationWebhooks
@@ -52,6 +53,10 @@ from hookline.errors import (
 )
 
 log = logging.getLogger("hookline")
+living: "WeakSet[Webhooks]" = WeakSet()
+"""Those of this process, for tests that look at what the whole application publishes."""
+newcomers: "list[Callable[[Webhooks], None]]" = []
+"""Called with each that is made: such a test may have begun before it."""
 
 
 class Webhooks(Operating, ApplicationWebhooks):
@@ -98,6 +103,9 @@ class Webhooks(Operating, ApplicationWebhooks):
         self.applications = Applications(runtime)
         self.event_types = EventTypes(runtime)
         self.overview = Overview(runtime)
+        living.add(self)
+        for met in newcomers:
+            met(self)
 
     async def for_application(self, name: str) -> ApplicationWebhooks:
         """Return what belongs to the application with that id (`app_…`) or uid.

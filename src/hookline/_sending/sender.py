@@ -20,7 +20,7 @@ from typing import Any
 import pycurl
 
 from hookline._domain.address import Verdict
-from hookline._domain.delivery import Failure, Outcome, Timings
+from hookline._domain.delivery import Failure, Outcome, Timings, judge_status
 from hookline._domain.identity import Identity, Proxy
 from hookline._domain.url import Url
 from hookline._ports import Request, Results
@@ -246,7 +246,7 @@ class Handle:
         )
         if flight.spent_ms:  # before libcurl had it
             timings = timings.later(flight.spent_ms * 1000)
-        failure, detail = _judge_status(status), ""
+        failure, detail = judge_status(status), ""
         if self._refused:
             failure, detail = Failure.BLOCKED, self._refused
         elif error and not self.cut:
@@ -714,14 +714,6 @@ def unsupported(*, ca: bool, certificate: bool, http2: bool) -> str | None:
 
 def _microseconds(seconds: float) -> int:
     return int(seconds * 1_000_000)
-
-
-def _judge_status(status: int | None) -> Failure | None:
-    if status is None:
-        return Failure.PROTOCOL
-    if 200 <= status <= 299:  # noqa: PLR2004 - RFC 9110 §15.3, the only success
-        return None
-    return Failure.REDIRECT if 300 <= status <= 399 else Failure.STATUS  # noqa: PLR2004
 
 
 def _failure(error: int, message: str, *, connected: bool) -> tuple[Failure, str]:

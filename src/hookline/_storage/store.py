@@ -49,6 +49,7 @@ from hookline._storage.schema import (
     message,
     outbox,
 )
+from hookline._storage.sessions import ring_after_commit
 from hookline._storage.tallies import SqlTallies
 from hookline._storage.usage import SqlUsage
 from hookline._storage.vault import Vault
@@ -388,7 +389,7 @@ class SqlStore(Part):
         if sync_session is not session:
             connection = await connection
         self._check_same_database(connection)
-        _ring_after_commit(sync_session, on_commit)
+        ring_after_commit(sync_session, on_commit)
 
         async def execute(statement: Any, values: Any = None) -> Any:
             result = connection.execute(statement, values)
@@ -446,18 +447,6 @@ def _database(url: sa.URL) -> tuple[Any, ...]:
         return backend, str(Path(url.database or "").resolve())
     host = url.host or url.query.get("host")
     return backend, host, url.port or POSTGRES_PORT, url.database
-
-
-def _ring_after_commit(session: Any, on_commit: Callable[[], None]) -> None:
-    """Listen once per session: whoever is called after a commit looks for work."""
-    if session.info.get("hookline") == on_commit:
-        return
-    session.info["hookline"] = on_commit
-
-    def ring(_session: Any) -> None:
-        on_commit()
-
-    sa.event.listen(session, "after_commit", ring)
 
 
 def _live_status(row: Any, last: dict[bytes, Any], now: int) -> DeliveryStatus:

@@ -1,0 +1,81 @@
+"""What becomes of a caller's SQLAlchemy transaction."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+
+T = TypeVar("T")
+
+
+def ring_after_commit(session: Any, on_commit: Callable[[], None]) -> None:
+    """Listen once per session: whoever is called after a commit looks for work."""
+    if session.info.get("hookline") == on_commit:
+        return
+    session.info["hookline"] = on_commit
+
+    def ring(_session: Any) -> None:
+        on_commit()
+
+    sa.event.listen(session, "after_commit", ring)
+
+
+class Follower(Generic[T]):
+    """Holds what was said inside a Session's transaction until it commits, or rolls back.
+
+    What was said inside a savepoint shares its fate: gone with it, or part of what is around it.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        on_commit: Callable[[list[T]], None],
+        on_rollback: Callable[[list[T]], None],
+    ) -> None:
+        """Both are called where the session's own commit or rollback is."""
+        self._session = session
+        self._on_commit = on_commit
+        self._on_rollback = on_rollback
+        self._held: list[tuple[Any, T]] = []
+        sa.event.listen(session, "after_commit", self._committed)
+        sa.event.listen(session, "after_soft_rollback", self._rolled_back)
+        sa.event.listen(session, "after_transaction_end", self._ended)
+
+    @property
+    def held(self) -> list[T]:
+        """What is neither committed nor rolled back."""
+        return [item for _, item in self._held]
+
+    def add(self, item: T) -> None:
+        """Hold something until the transaction that is open now ends."""
+        session = self._session
+        self._held.append((session.get_nested_transaction() or session.get_transaction(), item))
+
+    def stop(self) -> None:
+        """Listen no more."""
+        sa.event.remove(self._session, "after_commit", self._committed)
+        sa.event.remove(self._session, "after_soft_rollback", self._rolled_back)
+        sa.event.remove(self._session, "after_transaction_end", self._ended)
+
+    def _committed(self, session: Any) -> None:
+        if session.in_nested_transaction():
+            return  # a savepoint was released: nothing is committed yet
+        held, self._held = self.held, []
+        if held:
+            self._on_commit(held)
+
+    def _rolled_back(self, _session: Any, previous: Any) -> None:
+        self._drop(previous)
+
+    def _ended(self, _session: Any, transaction: Any) -> None:
+        if transaction.nested:
+            around = transaction.parent
+            self._held = [(around if t is transaction else t, item) for t, item in self._held]
+        elif transaction.parent is None:  # closed without a commit
+            self._drop(transaction)
+
+    def _drop(self, transaction: Any) -> None:
+        gone = [item for t, item in self._held if t is transaction]
+        self._held = [(t, item) for t, item in self._held if t is not transaction]
+        if gone:
+            self._on_rollback(gone)
