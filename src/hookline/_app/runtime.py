@@ -86,6 +86,8 @@ class Runtime:
         One at a time: routing waits here for a flush that is under way, so that a message never
         overtakes the endpoint that was declared before it.
         """
+        if engine is not self.opened:
+            return  # a test has set it aside: what is declared meanwhile is not for it
         if not self._pending and not engine.declaring.locked():
             return
         async with engine.declaring:

@@ -68,14 +68,18 @@ class Follower(Generic[T]):
         self._drop(previous)
 
     def _ended(self, _session: Any, transaction: Any) -> None:
-        if transaction.nested:
-            around = transaction.parent
-            self._held = [(around if t is transaction else t, item) for t, item in self._held]
-        elif transaction.parent is None:  # closed without a commit
+        # A savepoint that ends without a rollback is part of what is around it.
+        if transaction.parent is None:
             self._drop(transaction)
 
     def _drop(self, transaction: Any) -> None:
-        gone = [item for t, item in self._held if t is transaction]
-        self._held = [(t, item) for t, item in self._held if t is not transaction]
+        gone = [item for t, item in self._held if _inside(t, transaction)]
+        self._held = [(t, item) for t, item in self._held if not _inside(t, transaction)]
         if gone:
             self._on_rollback(gone)
+
+
+def _inside(transaction: Any, other: Any) -> bool:
+    while transaction is not None and transaction is not other:
+        transaction = transaction.parent
+    return transaction is other

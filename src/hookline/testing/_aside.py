@@ -59,6 +59,7 @@ class Aside:
         self.webhooks = webhooks
         self.joined = Joined()
         self._newcomer = newcomer
+        self._used = False
         runtime = self._runtime = webhooks._runtime  # noqa: SLF001 - the one place that swaps it
         self._kept = {name: getattr(runtime, name) for name in _SWAPPED}
         file = folder / f"{len(list(folder.iterdir()))}.db"
@@ -93,7 +94,9 @@ class Aside:
             self._runtime.engine.inline = on
 
     def drain(self) -> None:
-        """Deliver what is due by the clock."""
+        """Deliver what is due by the clock; nothing where nothing was ever opened."""
+        if not self._used:
+            return
         engine = self._runtime.start()
         assert isinstance(engine, HeldEngine)  # noqa: S101 - for the type checker
         self._ask(engine.drain())
@@ -115,6 +118,8 @@ class Aside:
         engine = self._runtime.engine
         if engine is not None:
             return self._ask(_read(engine.store))
+        if not self._used:
+            return []
         with ThreadPoolExecutor(1) as beside:
             return beside.submit(asyncio.run, self._beside()).result()
 
@@ -140,6 +145,7 @@ class Aside:
         return home.run(question).result()
 
     def _make(self, receivers: dict[str, LocalReceiver], **parts: Any) -> HeldEngine:
+        self._used = True
         return HeldEngine(receivers=receivers, joined=self.joined, inline=self._inline, **parts)
 
 
