@@ -26,7 +26,8 @@ DATA = ("css", "html", "js", "mako", "sql", "svg", "typed")
 
 def deliver(folder: Path, **options: Any) -> Webhooks:
     """Deliver a first webhook on SQLite, and see that it verifies."""
-    webhooks = Webhooks(database=f"sqlite:///{folder}/first.db", development=True, **options)
+    database = f"sqlite:///{folder}/{len(list(folder.iterdir()))}.db"
+    webhooks = Webhooks(database=database, development=True, **options)
 
     async def publish() -> None:
         receipt = await webhooks.trigger("customer.created", {"name": "张三"})
