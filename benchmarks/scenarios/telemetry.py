@@ -29,7 +29,7 @@ QUESTION = """
 
 
 def without_question() -> type[Webhooks]:
-    """Return `Webhooks` whose `trigger` does not ask whether somebody traces; the same otherwise."""
+    """Return `Webhooks` whose `trigger` does not ask whether somebody traces: else as it is."""
     source = textwrap.dedent(inspect.getsource(Publishing.trigger))
     assert QUESTION in source, "trigger reads otherwise by now: change QUESTION"
     names = dict(vars(publishing))
