@@ -26,11 +26,7 @@ if TYPE_CHECKING:
     from hookline.testing._receiver import Handler, Receiver
     from hookline.testing._sent import SentMessage
 
-SECRET = "a-secret-for-tests"
-"""What the receivers of the pytest plugin verify with."""
-
 __all__ = [
-    "SECRET",
     "Answer",
     "FakeClock",
     "Handler",

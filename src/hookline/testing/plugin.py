@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from hookline.testing import FakeClock, Receiver, WebhookOutbox
 
+SECRET = "a-secret-for-tests"
+"""What the receivers verify with."""
+
 
 @pytest.fixture
 def hookline_clock() -> "FakeClock":
@@ -34,7 +37,7 @@ def webhook_outbox(hookline_clock: "FakeClock") -> "Iterator[WebhookOutbox]":
 @pytest.fixture
 def webhook_receiver(hookline_clock: "FakeClock") -> "Iterator[Receiver]":
     """A real receiver on loopback; verifies with `webhook_receiver.secret`, by `hookline_clock`."""
-    from hookline.testing import SECRET, Receiver  # noqa: PLC0415
+    from hookline.testing import Receiver  # noqa: PLC0415
 
     with Receiver(SECRET, clock=hookline_clock) as receiver:
         yield receiver
@@ -43,7 +46,7 @@ def webhook_receiver(hookline_clock: "FakeClock") -> "Iterator[Receiver]":
 @pytest.fixture
 def failing_webhook_receiver(hookline_clock: "FakeClock") -> "Iterator[Receiver]":
     """A real receiver on loopback that answers 503 until it is told otherwise."""
-    from hookline.testing import SECRET, Receiver  # noqa: PLC0415
+    from hookline.testing import Receiver  # noqa: PLC0415
 
     with Receiver(SECRET, clock=hookline_clock).answer(503) as receiver:
         yield receiver
