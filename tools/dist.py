@@ -1,6 +1,6 @@
 """Build what is released, and try it as its users will: `make dist`.
 
-1. sdist and wheel, twice: the bytes must be the same; `twine check`.
+1. sdist and wheel of the last commit, twice: the bytes must be the same; `twine check`.
 2. The wheel in an empty environment, for each extra alone and on each Python that is given, and the
    sdist once: `tools/smoke.py` runs there; mypy sees the types.
 3. A list of what it is made of (SBOM, CycloneDX) for all extras together.
@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
 from collections.abc import Iterable
@@ -55,8 +56,14 @@ def epoch() -> str:
 
 
 def build(folder: Path) -> dict[str, str]:
-    """Build the sdist, and the wheel from it; return the SHA-256 of each file."""
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, SOURCE_DATE_EPOCH=epoch())
+    """Build the sdist, and the wheel from it, of the last commit; return each file's SHA-256."""
+    with tempfile.TemporaryDirectory(prefix="hookline-dist-") as clean:
+        archive = Path(clean) / "tree.tar"
+        run("git", "archive", "--prefix=tree/", "--output", archive, "HEAD")
+        with tarfile.open(archive) as opened:
+            opened.extractall(clean, filter="data")
+        tree = Path(clean) / "tree"
+        run(sys.executable, "-m", "build", "--outdir", folder, tree, SOURCE_DATE_EPOCH=epoch())
     return {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(folder.iterdir())
@@ -65,6 +72,8 @@ def build(folder: Path) -> dict[str, str]:
 
 def build_twice() -> tuple[Path, Path]:
     """Build into `dist/` and once more beside it; return wheel and sdist."""
+    if run("git", "status", "--porcelain").strip():
+        print("there are changes that are not committed: they are left out")
     shutil.rmtree(DIST, ignore_errors=True)
     first = build(DIST)
     with tempfile.TemporaryDirectory() as again:
