@@ -1,5 +1,5 @@
-# make run · make test · make check · make docs · make bench · make fuzz: each does its own set-up.
-.PHONY: run test check format docs wheel bench fuzz api-fuzz clean
+# make run · make test · make check · make docs · make bench · make fuzz · make dist: each does its own set-up.
+.PHONY: run test check format docs wheel bench fuzz api-fuzz dist clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -15,6 +15,7 @@ help:
 	@echo "make wheel  the site, then the wheel with it, in dist/"
 	@echo "make bench  the benchmarks, one table"
 	@echo "make fuzz   look for input that breaks a promise: SECONDS=60 a target, TARGETS='url headers'"
+	@echo "make dist   build wheel and sdist, twice the same, and try them: PYTHONS='python3.12 python3.13'"
 	@echo "make api-fuzz  hostile requests to the REST API: EXAMPLES=300 for each operation"
 
 # One virtual environment, two stamps: running needs less than testing.
@@ -75,6 +76,13 @@ fuzz: $(VENV)/fuzz.stamp
 EXAMPLES ?= 300
 api-fuzz: $(VENV)/dev.stamp
 	HOOKLINE_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/web/test_fuzz.py
+
+$(VENV)/release.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[release]'
+	@touch $(VENV)/run.stamp $(VENV)/dev.stamp $@
+
+dist: $(VENV)/release.stamp
+	$(BIN)/python -m tools.dist $(foreach python,$(PYTHONS),--python $(python)) $(ARGS)
 
 clean:
 	rm -rf $(VENV) var dist src/hookline/_web/site/built receivers/node/node_modules receivers/node/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

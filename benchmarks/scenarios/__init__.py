@@ -1,6 +1,16 @@
 """The scenarios, one module per group, in the order they are played."""
 
-from benchmarks.scenarios import compare, fairness, latency, memory, publishing, rest, throughput
+from benchmarks.scenarios import (
+    cold,
+    compare,
+    fairness,
+    latency,
+    memory,
+    publishing,
+    rest,
+    telemetry,
+    throughput,
+)
 
 SCENARIOS = {
     one.name: one
@@ -11,6 +21,8 @@ SCENARIOS = {
         throughput.fan_out,
         latency.idle_latency,
         publishing.publish_64,
+        telemetry.telemetry_off,
+        cold.cold_import,
         rest.rest_api,
         fairness.dead_endpoint,
         fairness.hanging,

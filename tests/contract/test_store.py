@@ -536,3 +536,19 @@ async def test_shares_add_up(bench):
         [*rest] = [await q.beat(k, b.now) for q, k in zip(queues[1:], keys[1:], strict=True)]
         left = [share for share in rest if share is not None]
         assert sum(share.of(20, endpoint) for share in left) == 20
+
+
+async def test_what_falls_due_next(bench):
+    """The next time later than one that is given, of messages not routed and of deliveries."""
+    async with bench as b:
+        next_due = b.store.overview.next_due
+        assert await next_due(0) is None
+        await b.declare("a")
+        await b.publish()
+        await b.publish(due_at=b.now + 9000)
+        assert await next_due(b.now - 1) == b.now
+        assert await next_due(b.now) == b.now + 9000
+        await b.settle((await b.route()).leased, FAILED)  # again in 5 s
+        assert await next_due(b.now) == b.now + 5000
+        assert await next_due(b.now + 5000) == b.now + 9000
+        assert await next_due(b.now + 9000) is None

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.test_cli_serve import Serving
 from tests.integration.test_cli_worker import PATIENCE, Command
+from tools import promtool
 
 from hookline import JsonFormatter, Webhooks
 from hookline._domain.backlog import Backlog
@@ -203,21 +203,71 @@ async def test_receivers_are_told_the_attempts_span_when_asked(make_webhooks, re
     assert received.headers["traceparent"].startswith(expected)
 
 
+async def exported():
+    """Return what OpenTelemetry exports: the points of each metric, by name."""
+    data = await asyncio.to_thread(POINTS.get_metrics_data)
+    return {
+        m.name: m.data.data_points
+        for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics
+        for m in scope.metrics
+    }
+
+
+def counted(points):
+    """Return the sums by name and attributes."""
+    return {
+        (name, *sorted(point.attributes.items())): getattr(point, "value", None) or point.count
+        for name, all_ in points.items()
+        for point in all_
+        if hasattr(point, "count") or point.value
+    }
+
+
 async def test_figures_over_opentelemetry(make_webhooks, receiver, spans):
     webhooks = make_webhooks(opentelemetry=True)
     webhooks.register(receiver.url, ["*"], SECRET)
     await (await webhooks.trigger("a.b", {})).delivered(10)
-    data = await asyncio.to_thread(POINTS.get_metrics_data)
-    found = {
-        m.name: m.data.data_points
-        for resource in data.resource_metrics
-        for scope in resource.scope_metrics
-        for m in scope.metrics
-    }
+    found = await exported()
     outcomes = {p.attributes["outcome"]: p.value for p in found["hookline.attempts"]}
     assert outcomes["success"] >= 1
     assert any(p.value == 1 for p in found["hookline.workers"])
     assert "hookline.oldest_due_age" in found
+
+
+def plain(name):
+    """Return a metric's name as both ways of export have it in common."""
+    return re.sub(r"(_seconds)?(_total|_created|_bucket|_sum|_count)?$", "", name.replace(".", "_"))
+
+
+async def test_both_ways_of_export_tell_the_same(make_webhooks, receiver, told, spans):
+    """Every metric of Prometheus is one of OpenTelemetry, with the same labels and counts."""
+    before = counted(await exported())
+    webhooks = await busy(make_webhooks, receiver, told, opentelemetry=True)
+    prometheus, _, meters = webhooks._telemetry.observers
+    for observer in prometheus, meters:  # what takes hours or accidents to happen
+        observer.lost(None)
+        observer.failing(None, 1)
+        observer.disabled(None, "")
+        observer.unfiltered(b"", None, "")
+        observer.trouble("", ValueError())
+    scraped = await scrape(webhooks)
+    after = await exported()
+    ours = {plain(key[0]) for key in scraped if key[0].startswith("hookline_")}
+    assert ours == {plain(name) for name in after}
+    totals = {
+        (plain(key[0]), *key[1:]): value
+        for key, value in scraped.items()
+        if key[0].startswith("hookline_") and key[0].endswith("_total") and value
+    }
+    assert totals
+    now = {(plain(key[0]), *key[1:]): value for key, value in counted(after).items()}
+    base = {(plain(key[0]), *key[1:]): value for key, value in before.items()}
+    for key, value in totals.items():
+        assert now[key] - base.get(key, 0) == value, key
+    states = {p.attributes["state"]: p.value for p in after["hookline.endpoints"]}
+    assert states == {"enabled": 1, "disabled": 0}
+    assert [p.value for p in after["hookline.database_up"]] == [1]
 
 
 async def test_nothing_is_stored_without_a_span(make_webhooks, receiver, database_file):
@@ -343,7 +393,7 @@ async def test_dashboard_and_rules_name_what_is_served(make_webhooks, receiver, 
 
 
 def test_rules_are_tested_rules():
-    """With promtool (Debian: prometheus) by firing them; by their form everywhere."""
+    """By their form, and by firing them with promtool where that can be had."""
     folder = ROOT / "deploy/prometheus"
     rules = yaml.safe_load((folder / "alerts.yml").read_text())["groups"][0]["rules"]
     known = {rule["alert"]: rule for rule in rules}
@@ -353,12 +403,14 @@ def test_rules_are_tested_rules():
         assert {"summary", "description"} <= rule["annotations"].keys()
         assert re.fullmatch(r"\d+[mh]", rule.get("for", "1m"))
     tested = yaml.safe_load((folder / "alerts_test.yml").read_text())["tests"]
-    assert {t["alertname"] for test in tested for t in test["alert_rule_test"]} <= known.keys()
-    promtool = shutil.which("promtool")
-    if promtool is not None:
-        command = [promtool, "test", "rules", "alerts_test.yml"]
-        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stdout + run.stderr
+    assert {t["alertname"] for test in tested for t in test["alert_rule_test"]} == known.keys()
+    tool = promtool.find()
+    if tool is not None:
+        for command in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
+            run = subprocess.run(
+                [tool, *command], cwd=folder, capture_output=True, text=True, check=False
+            )
+            assert run.returncode == 0, run.stdout + run.stderr
 
 
 # the log -----------------------------------------------------------------------------------------

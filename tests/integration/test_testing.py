@@ -13,7 +13,8 @@ import pytest
 
 from hookline._domain.signature import Signer, guide_signature
 from hookline.errors import InvalidSecret
-from hookline.testing import BODY_LIMIT, Answer, ReceivedHeaders, Receiver
+from hookline.testing import Answer, ReceivedHeaders, Receiver
+from hookline.testing._receiver import BODY_LIMIT
 
 SECRET = "your-secret-key"
 BODY = '{"event":"customer.created","data":{"name":"张三"}}'.encode()

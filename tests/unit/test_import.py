@@ -45,9 +45,26 @@ def test_import_hookline_is_light():
     assert not modules & {"asyncio", "sqlite3", "hookline._app", "hookline._storage"}
 
 
+HEAVY = {"alembic", "asyncio", "orjson", "pycurl", "sqlalchemy", "ssl", "typer", "uvloop"}
+
+
+def test_heavy_modules_come_with_what_needs_them():
+    """The package and its errors cost none of what an engine is made of."""
+    assert not loaded_by("import hookline; hookline.HooklineError") & HEAVY
+    assert not loaded_by("import hookline; dir(hookline)") & HEAVY
+    assert "sqlalchemy" in loaded_by("from hookline import Webhooks")
+
+
 def test_testing_needs_no_test_framework():
     """`hookline.testing` works under any test runner, and without one."""
-    assert not loaded_by("import hookline.testing") & {"pytest", "hypothesis", "httpx"}
+    everything = "from hookline.testing import *"
+    assert not loaded_by(everything) & {"pytest", "hypothesis", "httpx", "fastapi", "django"}
+
+
+def test_the_pytest_plugin_is_light():
+    """pytest loads it in every run, also in those of people who do not use it."""
+    ours = loaded_by("import pytest, hookline.testing.plugin") - loaded_by("import pytest")
+    assert ours == {"hookline", "hookline.testing", "hookline.testing.plugin"}
 
 
 @pytest.mark.parametrize("door", ["flask", "django", "fastapi"])
@@ -63,7 +80,7 @@ def test_help_is_quick():
     assert not modules & {"asyncio", "sqlite3", "sqlalchemy", "pycurl", "rich", "http.server"}
 
 
-@pytest.mark.parametrize("door", ["", "receiver", *DOORS])
+@pytest.mark.parametrize("door", ["", "receiver", "testing", *DOORS])
 def test_all_is_sorted_and_true(door):
     """Each door lists what it exports, sorted, and has every name on the list."""
     module = importlib.import_module(f"hookline.{door}" if door else "hookline")

@@ -18,7 +18,6 @@ from hookline._engine.keys import new_key
 from hookline._engine.publish import EngineStopped
 from hookline._engine.receipt import Receipt
 from hookline._ports import NewMessage
-from hookline._storage import joining
 from hookline._storage.default import DEFAULT_APPLICATION
 from hookline.errors import InvalidInput, StorageError
 
@@ -110,7 +109,9 @@ class Publishing(Scope):
         """
         messages = self._messages(events)
         with self._runtime.publishing(messages):
-            return self._receipts(messages, joining.enclose(connection, messages, application))
+            return self._receipts(
+                messages, self._runtime.enclose(connection, messages, application)
+            )
 
     async def trigger(
         self,

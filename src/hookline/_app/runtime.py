@@ -21,6 +21,7 @@ from hookline._engine.service import Home
 from hookline._ports import Clock, NewMessage, Observer, Store, Tracer
 from hookline._sending.sender import CurlSender
 from hookline._settings import Settings
+from hookline._storage import joining
 from hookline._storage.database import open_database, parse_url
 from hookline.errors import StorageError
 
@@ -33,7 +34,7 @@ Step = Callable[[Engine], Awaitable[None]]
 
 
 class Runtime:
-    """Opens and closes the engine. Shared by all applications of one `Webhooks`.
+    """Opens and closes the engine, an `engine_type`. Shared by all applications of one `Webhooks`.
 
     What is declared in code or file belongs to the default application and is kept here until it
     is stored, so that it can be declared before there is anything to store it in.
@@ -55,6 +56,12 @@ class Runtime:
         parse_url(settings.database)  # what is wrong with it is said at once
         self.database: Callable[[], str] = lambda: self.settings.database
         """The URL, asked for when the database is opened: Django's tests move it."""
+        self.engine_type: Callable[..., Engine] = Engine
+        self.enclose = joining.enclose
+        self.declared: dict[str, Endpoint] = {}
+        """All endpoints that were declared, by URL."""
+        self.catalogued: set[str] = set()
+        """All event types that the catalogue is to have."""
         self._pending: dict[str, Endpoint] = {}
         self._uncatalogued: set[str] = set()
         self._describe: Callable[[Iterable[str]], list[Declared]] = lambda _: []
@@ -89,7 +96,7 @@ class Runtime:
         """Keep declarations until the engine stores them, which is at once when it runs."""
         with self._declaring:
             for declared in endpoints:
-                self._pending[declared.url] = declared
+                self._pending[declared.url] = self.declared[declared.url] = declared
         engine, home = self._engine, self._home
         if engine is not None and home is not None:
             home.run(self._flush(engine))
@@ -104,6 +111,7 @@ class Runtime:
         with self._declaring:
             self._describe = describe
             self._uncatalogued |= set(names)
+            self.catalogued |= set(names)
 
     @property
     def _declared(self) -> bool:
@@ -116,6 +124,8 @@ class Runtime:
         One at a time: routing waits here for a flush that is under way, so that a message never
         overtakes the endpoint that was declared before it.
         """
+        if engine is not self.opened:
+            return  # a test has set it aside: what is declared meanwhile is not for it
         if not self._declared and not engine.declaring.locked():
             return
         async with engine.declaring:
@@ -171,7 +181,7 @@ class Runtime:
     async def _build(self, first: Step | None) -> Engine:
         settings = self.settings
         database = open_database(parse_url(self.database()), settings)
-        engine = Engine(
+        engine: Engine = self.engine_type(
             store=database.store,
             queue=database.queue,
             sender=CurlSender(response_limit=settings.response_limit),

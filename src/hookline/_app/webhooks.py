@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
+from weakref import WeakSet
 
 from hookline._app.admission import Admission
 from hookline._app.application import ApplicationWebhooks
@@ -68,6 +69,10 @@ Events: TypeAlias = (
     | Iterable[str | Enum | type | ModuleType | EventDeclaration]
 )
 """What `events=` takes."""
+living: "WeakSet[Webhooks]" = WeakSet()
+"""Those of this process, for tests that look at what the whole application publishes."""
+newcomers: "list[Callable[[Webhooks], None]]" = []
+"""Called with each that is made: such a test may have begun before it."""
 
 
 class Webhooks(Operating, ApplicationWebhooks):
@@ -120,6 +125,9 @@ class Webhooks(Operating, ApplicationWebhooks):
         self.event_types = EventTypes(runtime)
         self.overview = Overview(runtime)
         self._sync: SyncWebhooks | None = None
+        living.add(self)
+        for met in newcomers:
+            met(self)
 
     async def for_application(self, name: str) -> ApplicationWebhooks:
         """Return what belongs to the application with that id (`app_…`) or uid.

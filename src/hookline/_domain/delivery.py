@@ -212,6 +212,15 @@ _WORDS = {
 }
 
 
+def judge_status(status: int | None) -> Failure | None:
+    """Return what is wrong with an answer's status; None when nothing is."""
+    if status is None:
+        return Failure.PROTOCOL
+    if 200 <= status <= 299:  # noqa: PLR2004 - RFC 9110 §15.3, the only success
+        return None
+    return Failure.REDIRECT if 300 <= status <= 399 else Failure.STATUS  # noqa: PLR2004
+
+
 def describe(outcome: Outcome) -> str:
     """Return the failure in words, as the log line ends: `Connection timeout`, `HTTP 503`."""
     if outcome.failure is None:

@@ -21,6 +21,11 @@ class Batcher(Generic[T]):
         self._waiting: deque[T] = deque()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is waiting or being written."""
+        return self._task is not None
+
     def add(self, items: list[T]) -> None:
         """Gather items; they are written soon."""
         self._waiting.extend(items)

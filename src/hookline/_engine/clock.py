@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 
 class SystemClock:
@@ -36,6 +36,11 @@ class FakeClock:
         self._jumps = 0
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    @classmethod
+    def at_present(cls) -> Self:
+        """Return one that stands at the machine's time, so that signatures are not too old."""
+        return cls(SystemClock().now())
 
     def now(self) -> int:
         """Return Unix milliseconds."""

@@ -116,6 +116,15 @@ class Worker:
         """Whether this worker has a share of the work."""
         return self._working
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to do, in the air, landing, being settled or given back.
+
+        What waits for its endpoint's limits is not: only time moves that on.
+        """
+        under_way = self._airborne or self._arrived or self._settler.busy or self._errands
+        return bool(under_way) or self._wake.is_set()
+
     def wake(self) -> None:
         """Look for work now: something was published. Call on the engine's loop."""
         self._route_at = min(self._route_at, self._route_rest)
@@ -164,6 +173,7 @@ class Worker:
         run, *others = self._tasks
         self._tasks = []
         await run
+        self._working = False
         await self._give_back([*self._limiter.empty(), *self._ready])
         self._ready.clear()
         self._landed.clear()

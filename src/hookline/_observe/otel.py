@@ -163,16 +163,20 @@ class Meters(Silent):
         self._retries = meter.create_counter("hookline.retries", "{attempt}")
         self._lost = meter.create_counter("hookline.leases.lost", "{lease}")
         self._disabled = meter.create_counter("hookline.endpoints.disabled", "{endpoint}")
+        self._failing = meter.create_counter("hookline.endpoints.failing", "{endpoint}")
+        self._unfiltered = meter.create_counter("hookline.filter.failures", "{message}")
         self._troubles = meter.create_counter("hookline.engine.errors", "{error}")
 
         # An instrument is made once in a process: the callbacks of a second one are not called.
         meter.create_observable_gauge("hookline.in_flight", [_held], "{delivery}")
+        meter.create_observable_gauge("hookline.database_up", [_up], "1")
+        meter.create_observable_gauge("hookline.endpoints", [_endpoints], "{endpoint}")
         for name, unit, read in _GAUGES:
             meter.create_observable_gauge(name, [_observed(read)], unit)
 
-    def look(self) -> Backlog | None:
-        """Return what waits; None when that cannot be told."""
-        return self._source.look()[1]
+    def look(self) -> tuple[bool | None, Backlog | None]:
+        """Return whether the database answered, and what waits; None what cannot be told."""
+        return self._source.look()
 
     def held(self) -> int:
         """Return how many deliveries are in flight."""
@@ -198,6 +202,14 @@ class Meters(Silent):
         """Count a lost lease."""
         self._lost.add(1)
 
+    def unfiltered(self, message: bytes, target: Target, problem: str) -> None:  # noqa: ARG002
+        """Count a filter that failed."""
+        self._unfiltered.add(1)
+
+    def failing(self, target: Target, milliseconds: int) -> None:  # noqa: ARG002
+        """Count a warning."""
+        self._failing.add(1)
+
     def disabled(self, target: Target, reason: str) -> None:  # noqa: ARG002
         """Count an endpoint the system disabled."""
         self._disabled.add(1)
@@ -214,17 +226,38 @@ def _held(_: object) -> Iterable[metrics.Observation]:
     return [metrics.Observation(sum(each.held() for each in list(_living)))]
 
 
+def _up(_: object) -> Iterable[metrics.Observation]:
+    told = [up for up, _ in _looks() if up is not None]
+    return [metrics.Observation(int(all(told)))] if told else []
+
+
+def _endpoints(_: object) -> Iterable[metrics.Observation]:
+    found = _first()
+    if found is None:
+        return []
+    enabled = found.endpoints - found.disabled_endpoints
+    return [
+        metrics.Observation(enabled, {"state": "enabled"}),
+        metrics.Observation(found.disabled_endpoints, {"state": "disabled"}),
+    ]
+
+
 def _observed(
     read: Callable[[Backlog], float],
 ) -> Callable[[object], Iterable[metrics.Observation]]:
     def observe(_: object) -> Iterable[metrics.Observation]:
-        for each in list(_living):
-            found = each.look()
-            if found is not None:
-                return [metrics.Observation(read(found))]
-        return []
+        found = _first()
+        return [] if found is None else [metrics.Observation(read(found))]
 
     return observe
+
+
+def _looks() -> Iterator[tuple[bool | None, Backlog | None]]:
+    return (each.look() for each in list(_living))
+
+
+def _first() -> Backlog | None:
+    return next((found for _, found in _looks() if found is not None), None)
 
 
 _GAUGES: tuple[tuple[str, str, Callable[[Backlog], float]], ...] = (

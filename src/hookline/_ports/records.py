@@ -64,6 +64,10 @@ class History(Protocol):
 class Overview(Protocol):
     """What an operator sees at a glance. Every question is bounded, however much there is."""
 
+    async def next_due(self, after: int) -> int | None:
+        """Return when the next message or delivery falls due, later than a time (Unix ms)."""
+        ...
+
     async def due(self, keys: Collection[bytes], now: int) -> dict[bytes, int]:
         """Return how many deliveries are due at each of these endpoints."""
         ...

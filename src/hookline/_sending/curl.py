@@ -108,14 +108,6 @@ def microseconds(seconds: float) -> int:
     return int(seconds * 1_000_000)
 
 
-def judge_status(status: int | None) -> Failure | None:
-    if status is None:
-        return Failure.PROTOCOL
-    if 200 <= status <= 299:  # noqa: PLR2004 - RFC 9110 §15.3, the only success
-        return None
-    return Failure.REDIRECT if 300 <= status <= 399 else Failure.STATUS  # noqa: PLR2004
-
-
 def judge_error(error: int, message: str, *, connected: bool) -> tuple[Failure, str]:
     if error == pycurl.E_OPERATION_TIMEDOUT:
         return (Failure.TIMEOUT if connected else Failure.CONNECT_TIMEOUT), ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pycurl
 
-from hookline._domain.delivery import Failure, Outcome, Timings
+from hookline._domain.delivery import Failure, Outcome, Timings, judge_status
 from hookline._domain.identity import Identity
 from hookline._domain.url import Url
 from hookline._ports import Request
@@ -15,7 +15,6 @@ from hookline._sending.curl import (
     NO_WAY_IN,
     assume,
     judge_error,
-    judge_status,
     microseconds,
     parsed,
     trust,

@@ -25,6 +25,7 @@ from hookline._storage.schema import (
     delivery,
     endpoint,
     message,
+    outbox,
 )
 
 _EXHAUSTED: sa.ColumnElement[str] = sa.literal_column(f"'{DeliveryState.EXHAUSTED.value}'")
@@ -33,6 +34,17 @@ _EXHAUSTED: sa.ColumnElement[str] = sa.literal_column(f"'{DeliveryState.EXHAUSTE
 
 class SqlOverview(Part):
     """`_ports.Overview`."""
+
+    async def next_due(self, after: int) -> int | None:
+        """Return when the next message or delivery falls due, later than a time (Unix ms)."""
+        queued, unrouted = delivery.c.next_attempt_at, outbox.c.due_at
+        firsts = (
+            sa.select(sa.func.min(queued)).where(queued > after, queued < IN_LINE),
+            sa.select(sa.func.min(unrouted)).where(unrouted > after),
+        )
+        async with self._reading() as connection:
+            found = [await connection.scalar(first) for first in firsts]
+        return min((due for due in found if due is not None), default=None)
 
     async def due(self, keys: Collection[bytes], now: int) -> dict[bytes, int]:
         """Return how many deliveries are due at each of these endpoints."""
