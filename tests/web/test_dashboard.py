@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from hookline import Webhooks
+from hookline import Filter, Webhooks
 from hookline._domain import ids
 from hookline._domain.audit import Actor
 from hookline._domain.tally import Tally
@@ -221,7 +221,8 @@ async def test_changes_are_the_keys(make_webhooks):
 
 LOOKS = [
     "/", "/apps", "/apps/default", "/apps/default/messages", "/apps/default/endpoints",
-    "/dead-letters", "/event-types", "/keys", "/replays", "/doctor", "/signatures",
+    "/messages", "/dead-letters", "/event-types", "/keys", "/replays", "/doctor", "/audit",
+    "/settings", "/signatures",
 ]  # fmt: skip
 
 
@@ -244,6 +245,7 @@ async def test_every_page_is_strict_and_has_an_empty_state(make_webhooks, path):
 
 POSTS = [page.path for page in PAGES if page.method == "POST" and page.path != "/sign-in"]
 WRITES = [p for p in POSTS if p not in ("/sign-out", "/signatures")]
+WEB = HOME.parent
 
 
 def _filled(path):
@@ -308,12 +310,15 @@ async def test_dark_by_choice(make_webhooks):
 
 def _sentences():
     found = set()
-    for path in (HOME / "templates").glob("*.html"):
-        found.update(re.findall(r"_\('((?:[^'\\]|\\.)*)'", path.read_text("utf-8")))
-    for path in HOME.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "say":
-                found.update(a.value for a in node.args if isinstance(a, ast.Constant))
+    for home in (WEB / "dashboard", WEB / "portal"):
+        for path in (home / "templates").glob("*.html"):
+            found.update(re.findall(r"_\('((?:[^'\\]|\\.)*)'", path.read_text("utf-8")))
+        for path in home.glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                name = getattr(node, "func", None)
+                said = getattr(name, "attr", "") == "say" or getattr(name, "id", "") == "to_say"
+                if isinstance(node, ast.Call) and said:
+                    found.update(a.value for a in node.args if isinstance(a, ast.Constant))
     return found
 
 
@@ -651,7 +656,9 @@ async def test_dead_letters_are_sent_again(on_each_database, receiver):
         assert "2 of 3 are being sent again" in answer.text
         await asyncio.to_thread(receiver.wait_for, 5)
         assert (await v.post("/dead-letters")).status_code == 422
-    left = await webhooks.overview.dead_letters("default", endpoint.id)
+    left = await webhooks.overview.dead_letters(
+        "default", Filter(endpoint=ids.decode(ids.ENDPOINT, endpoint.id))
+    )
     assert receipts[0].message_id in {d.attempt.message_id for d in left.items}
 
 

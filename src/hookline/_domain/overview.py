@@ -25,6 +25,20 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Glance:
+    """How an endpoint is doing, as lists show it; what each means is `EndpointHealth`'s."""
+
+    circuit: CircuitState
+    failures: int
+    waits_until: datetime | None
+    pending: int
+    sending: int
+    last_attempt_at: datetime | None
+    last_status: int | None
+    last_failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A delivery whose last attempt failed, with that attempt. `message` is None when it is gone.
 
@@ -38,7 +52,8 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Stands:
-    """A message, and how many of its deliveries stand where."""
+    """A message, how many of its deliveries stand where, and whose it is."""
 
     message: Message
     states: Mapping[DeliveryState, int]
+    application_id: str = ""

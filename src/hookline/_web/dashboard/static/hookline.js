@@ -56,6 +56,13 @@ document.addEventListener("click", (event) => {
   if (button.dataset.copy !== undefined) copy(button, button.dataset.copy);
   if (button.dataset.copyLink !== undefined) copy(button, location.origin + location.pathname);
   if (button.dataset.sure && !confirm(button.dataset.sure)) event.preventDefault();
+  const offers = button.closest("[data-offers]");
+  if (offers) {
+    // Everything gives way to what is chosen.
+    const area = document.getElementById(offers.dataset.offers);
+    const lines = area.value.split(/[\s,]+/).filter((line) => line && line !== "*" && line !== button.value);
+    area.value = [...lines, button.value].join("\n");
+  }
   if (button.dataset.live !== undefined) {
     const paused = button.closest(".live").classList.toggle("paused");
     button.setAttribute("aria-pressed", String(paused));
