@@ -411,7 +411,9 @@ async def update(view: View) -> Response:
     app = await view.app()
     found = await app.endpoint(view.part("id"))
     try:
-        await app.update_endpoint(found, **changes(found, values(view, found)))
+        wanted = changes(found, values(view, found))
+        if wanted:
+            await app.update_endpoint(found, **wanted)
     except WRONG as error:
         return await _form(view, found, view.tell(error))
     return view.go(view.place(f"/endpoints/{view.part('id')}"), done="changed")
