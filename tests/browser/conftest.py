@@ -114,7 +114,7 @@ def visit(browser, site):
             page.goto("/sign-in")
             page.fill("#key", site.key(scope))
             page.click("main button.primary")
-            page.get_by_role("button", name="Sign out").wait_for()
+            page.locator("form.account").wait_for(state="attached")
         page.goto(path)
         return page
 

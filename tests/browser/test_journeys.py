@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from hookline._web.dashboard import view
 from hookline.testing import Answer
 
 LONGEST = 1_000_000
@@ -58,6 +59,18 @@ def test_messages_arrive_live(visit, site, receiver):
     page.get_by_role("link", name=re.compile("msg_")).wait_for()
     page.get_by_role("button", name="Pause updates").click()
     assert page.get_by_role("button", name="Resume updates").get_attribute("aria-pressed") == "true"
+
+
+def test_a_lost_connection_is_told_of(visit, site, monkeypatch):
+    """After a while, and when it is back, that too."""
+    monkeypatch.setattr(view, "LONGEST", 0.2)
+    monkeypatch.setattr(view, "TICK", 0.1)
+    page = visit("/")
+    page.get_by_text("Live", exact=True).wait_for()
+    page.context.set_offline(True)
+    page.get_by_text("No connection; trying again").wait_for()
+    page.context.set_offline(False)
+    page.get_by_text("Live", exact=True).wait_for()
 
 
 def test_find_a_failed_message_and_resend_it(visit, site, receiver):

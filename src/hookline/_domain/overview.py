@@ -42,18 +42,23 @@ class Glance:
 class DeadLetter:
     """A delivery whose last attempt failed, with that attempt. `message` is None when it is gone.
 
-    `application_id` is empty then, too.
+    `application_id` and `application`, its uid or name, are empty then, too.
     """
 
     attempt: Attempt
     message: Message | None
     application_id: str
+    application: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Stands:
-    """A message, how many of its deliveries stand where, and whose it is."""
+    """A message, how many of its deliveries stand where, and whose it is.
+
+    `application` is the uid of that, or its name.
+    """
 
     message: Message
     states: Mapping[DeliveryState, int]
     application_id: str = ""
+    application: str = ""

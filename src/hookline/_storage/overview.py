@@ -142,13 +142,14 @@ class SqlOverview(Part):
             keys = {row.message_id for row in rows}
             found = await connection.execute(sa.select(message).where(message.c.id.in_(keys)))
             messages = {row.id: row for row in found}
+            owners = await _owners(connection, {each.app_id for each in messages.values()})
         letters = []
         for row in rows:
             its = messages.get(row.message_id)
-            owner = "" if its is None else ids.encode(ids.APPLICATION, its.app_id)
-            letters.append(
-                DeadLetter(attempt_of(row), None if its is None else message_of(its), owner)
-            )
+            if its is None:
+                letters.append(DeadLetter(attempt_of(row), None, ""))
+            else:
+                letters.append(DeadLetter(attempt_of(row), message_of(its), *owners[its.app_id]))
         return Page(letters, more, last)
 
     async def messages(
@@ -174,10 +175,8 @@ class SqlOverview(Part):
                 connection, looked_at, message, conditions, window
             )
             states = await _states(connection, [row.id for row in rows], now)
-        found = [
-            Stands(message_of(row), states[row.id], ids.encode(ids.APPLICATION, row.app_id))
-            for row in rows
-        ]
+            owners = await _owners(connection, {row.app_id for row in rows})
+        found = [Stands(message_of(row), states[row.id], *owners[row.app_id]) for row in rows]
         return Page(found, more, last)
 
     async def owner(self, message_key: bytes) -> bytes | None:
@@ -206,6 +205,16 @@ class SqlOverview(Part):
                 )
                 for row in await connection.execute(query)
             ]
+
+
+async def _owners(
+    connection: AsyncConnection, keys: Collection[bytes]
+) -> dict[bytes, tuple[str, str]]:
+    """Return the id of each application, and its uid or else its name."""
+    query = sa.select(application.c.id, application.c.uid, application.c.name)
+    found = await connection.execute(query.where(application.c.id.in_(keys)))
+    names = {row.id: row.uid or row.name for row in found}
+    return {key: (ids.encode(ids.APPLICATION, key), names.get(key, "")) for key in keys}
 
 
 def _whole_messages(rows: Sequence[Any], limit: int) -> Sequence[Any]:

@@ -4,13 +4,14 @@ from typing import Any
 
 from hookline import EventType
 from hookline._domain.example import example
-from hookline._domain.page import Window
+from hookline._domain.page import Cursor, Window
 from hookline._web.dashboard import text
 from hookline._web.dashboard.view import View
 from hookline._web.engine import event_names
 from hookline.errors import EventTypeNotFound
 
 MOST_NAMES = 250
+MOST_READ = 1000
 
 
 async def page(
@@ -18,23 +19,27 @@ async def page(
 ) -> tuple[list[EventType], list[str], str | None]:
     """Return a part of the catalogue, names that only code declares, and where it goes on."""
     found = await view.webhooks.event_types.page(window, archived=archived)
-    catalogued = {each.name for each in found.items}
-    declared = []
+    declared: list[str] = []
     if window.cursor is None and not found.more:
-        for name in event_names(view.webhooks):
-            if name not in catalogued and await _is_declared_only(view, name):
-                declared.append(name)
+        listed = {each.name for each in found.items}
+        declared = [name for name in event_names(view.webhooks) if name not in listed]
+        if declared and not archived:
+            kept = await _catalogued(view)
+            declared = [name for name in declared if name not in kept]
     more = found.last if found.more and isinstance(found.last, str) else None
     return [each for each in found.items if view.offers(each)], declared, more
 
 
-async def _is_declared_only(view: View, name: str) -> bool:
-    """Tell whether the catalogue has no such name: archived ones are not on its pages."""
-    try:
-        await view.webhooks.event_types.get(name)
-    except EventTypeNotFound:
-        return True
-    return False
+async def _catalogued(view: View) -> set[str]:
+    """Return all names that the catalogue has, archived ones too."""
+    names: set[str] = set()
+    window = Window(MOST_READ)
+    while True:
+        found = await view.webhooks.event_types.page(window, archived=True)
+        names.update(each.name for each in found.items)
+        if not found.more or found.last is None:
+            return names
+        window = Window(MOST_READ, Cursor(found.last))
 
 
 async def names(view: View) -> list[str]:

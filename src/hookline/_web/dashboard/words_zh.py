@@ -476,4 +476,12 @@ ZH: Mapping[str, str] = {
     "sent when it is resumed": "恢复后发送",
     "set, not shown": "已设置，不显示",
     "to": "到",
+    "what is missing": "缺失的",
+    "of one message": "单条消息",
+    "until": "到",
+    "at one endpoint": "一个端点",
+    "at every enabled endpoint": "所有启用的端点",
+    "All is well with": "以下正常",
+    "No connection; trying again": "连接中断，正在重试",
+    "Looking at it…": "正在检查…",
 }  # fmt: skip
