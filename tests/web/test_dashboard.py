@@ -6,6 +6,7 @@ import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from tests.web.visitor import visiting
@@ -466,6 +467,11 @@ async def test_what_is_asked_for_is_repeated_harmlessly(make_webhooks):
             ("/apps/acme", {"range": evil}),
             ("/apps", {"done": evil}),
             ("/sign-in", {"to": f"/{evil}"}),
+            ("/messages", {"q": evil, "endpoint": evil}),
+            ("/audit", {"action": evil, "actor": evil, "target": evil}),
+            ("/dead-letters", {"type": evil}),
+            ("/new-event-type", {"name": evil}),
+            (f"/apps/{quote(evil)}/messages", {}),
         ):
             page = (await v.see(path, params=query)).text
             assert "<script>alert" not in page, path

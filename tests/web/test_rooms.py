@@ -377,6 +377,25 @@ async def test_the_request_is_shown_as_it_was_sent(make_webhooks, receiver):
         assert f"{name}: {sent[name]}".lower() in page.lower(), name
 
 
+async def test_links_to_the_portal_are_no_flood(make_webhooks):
+    """Each link is a key: they are listed only if asked for, and keys come in pages."""
+    webhooks = make_webhooks(deliver=False)
+    await webhooks.start()
+    for _ in range(2):
+        await webhooks.create_api_key("of acme", [f"application:{webhooks.id}", "portal"])
+    for n in range(60):
+        await webhooks.create_api_key(f"key {n}", ["read"])
+    async with visiting(webhooks) as v:
+        first = (await v.see("/keys")).text
+        assert "of acme" not in first
+        assert first.count("/revoke") == 50
+        following = re.search(r'href="([^"]+)" rel="next"', first)[1].replace("&amp;", "&")
+        assert (await v.see(following)).text.count("/revoke") == 11
+        with_links = (await v.see("/keys?portal=1")).text
+        following = re.search(r'href="([^"]+)" rel="next"', with_links)[1].replace("&amp;", "&")
+        assert "of acme" in (await v.see(following)).text
+
+
 # audit log, settings -----------------------------------------------------------------------------
 
 

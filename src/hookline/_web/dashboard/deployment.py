@@ -56,13 +56,15 @@ async def create_application(view: View) -> Response:
 
 
 async def keys(view: View, problem: str = "") -> Response:
-    """List API keys."""
-    found = await view.webhooks.api_keys()
-    now = datetime.now(UTC)
+    """List API keys, the newest first; those of portals, one for each link, only if asked for."""
+    portal = bool(view.query("portal"))
+    page = await view.webhooks.api_key_page(window(view, ids.API_KEY), portal=portal)
     return view.page(
         "keys.html",
         422 if problem else 200,
-        items=sorted(found, key=lambda key: (key.usable(now) is not None, key.created_at)),
+        items=page.items,
+        more=next_of(page, ids.API_KEY),
+        portal=portal,
         problem=problem,
         values={name: view.form.get(name, "") for name in FIELDS},
     )

@@ -18,6 +18,9 @@ from hookline._web.dashboard.view import View
 from hookline._web.dashboard.words import to_say
 from hookline.errors import InvalidInput, InvalidUrl
 
+LONGEST = 400
+"""Characters of an option that the page of an endpoint shows: certificates are longer."""
+
 
 class Field(NamedTuple):
     """One field. `kind` says how it is shown and read; `name` has a dot inside of an object.
@@ -263,6 +266,7 @@ def told(view: View, endpoint: Endpoint) -> list[tuple[str, str]]:
         value = _value(endpoint, field)
         if field.name != "url" and value not in (None, (), {}, "", False):
             text = HIDDEN if field.name in _SEALED else shown(field, value)
+            text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
             label = view.say(field.label)
             found.append((label.partition(":")[0] if field.kind == "switch" else label, text))
     return found

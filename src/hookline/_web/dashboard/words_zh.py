@@ -484,4 +484,8 @@ ZH: Mapping[str, str] = {
     "All is well with": "以下正常",
     "No connection; trying again": "连接中断，正在重试",
     "Looking at it…": "正在检查…",
+    "Hide links to the portal": "隐藏门户链接",
+    "Show links to the portal": "显示门户链接",
+    "erases": "擦除",
+    "{done} erased": "已擦除 {done}",
 }  # fmt: skip
