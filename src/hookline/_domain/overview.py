@@ -24,9 +24,16 @@ class Trouble:
     disabled_reason: str | None = None
 
 
+MOST_GLANCED = 1000
+"""Where lists stop counting what waits for an endpoint: they do so for a page of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """How an endpoint is doing, as lists show it; what each means is `EndpointHealth`'s."""
+    """How an endpoint is doing, as lists show it; what each means is `EndpointHealth`'s.
+
+    What is `pending` and `sending` is counted to `MOST_GLANCED` each.
+    """
 
     circuit: CircuitState
     failures: int

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hookline._domain import ids
 from hookline._domain.breaker import CircuitState
 from hookline._domain.delivery import DeliveryState
-from hookline._domain.history import MOST_QUEUED, Filter
-from hookline._domain.overview import DeadLetter, Glance, Stands, Trouble
+from hookline._domain.history import Filter
+from hookline._domain.overview import MOST_GLANCED, DeadLetter, Glance, Stands, Trouble
 from hookline._domain.page import Page, Window
 from hookline._storage import search
 from hookline._storage.part import Part
@@ -282,9 +282,9 @@ async def _states(
 
 
 def _queued(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-    """Count deliveries of the endpoint that is looked at, to `MOST_QUEUED`."""
+    """Count deliveries of the endpoint that is looked at, to `MOST_GLANCED`."""
     mine = sa.select(sa.literal(1)).where(delivery.c.endpoint_id == endpoint.c.id, *conditions)
-    part = mine.correlate(endpoint).limit(MOST_QUEUED).subquery()
+    part = mine.correlate(endpoint).limit(MOST_GLANCED).subquery()
     return sa.select(sa.func.count()).select_from(part).correlate(endpoint).scalar_subquery()
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -16,6 +17,7 @@ from hookline import ApplicationWebhooks, EventType, Job, Webhooks
 from hookline._domain import finding
 from hookline._domain.audit import Actor, acting
 from hookline._domain.history import queued
+from hookline._domain.overview import MOST_GLANCED
 from hookline._domain.page import Page, Window
 from hookline._web.dashboard import charts, text
 from hookline._web.dashboard.session import Brakes, Session, Sessions
@@ -69,6 +71,7 @@ def environment(packages: Iterable[str]) -> Environment:
         "number": number,
         "g": "{:g}".format,
         "queued": queued,
+        "glanced": partial(queued, most=MOST_GLANCED),
         "ms": milliseconds,
     }
     made.globals |= {
