@@ -1,5 +1,5 @@
-# make run · make test · make check · make bench · make fuzz: each does its own set-up.
-.PHONY: run test check format bench fuzz api-fuzz clean
+# make run · make test · make check · make docs · make bench · make fuzz: each does its own set-up.
+.PHONY: run test check format docs wheel bench fuzz api-fuzz clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -11,6 +11,8 @@ help:
 	@echo "make run    the guide's backend and a receiver, with a first webhook delivered"
 	@echo "make test   all tests"
 	@echo "make check  format, lint, types, arrows"
+	@echo "make docs   the documentation as a site, for hookline serve and the wheel"
+	@echo "make wheel  the site, then the wheel with it, in dist/"
 	@echo "make bench  the benchmarks, one table"
 	@echo "make fuzz   look for input that breaks a promise: SECONDS=60 a target, TARGETS='url headers'"
 	@echo "make api-fuzz  hostile requests to the REST API: EXAMPLES=300 for each operation"
@@ -26,7 +28,7 @@ $(VENV)/run.stamp: pyproject.toml | $(BIN)/python
 
 $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[dev]'
-	@touch $(VENV)/run.stamp $@
+	@touch $(VENV)/run.stamp $(VENV)/docs.stamp $@
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python backend/demo.py
@@ -43,6 +45,17 @@ check: $(VENV)/dev.stamp
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+$(VENV)/docs.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/docs.stamp
+	@$(BIN)/python docs/site/build.py
+
+wheel: docs
+	$(PIP) build
+	$(BIN)/python -m build --quiet
 
 $(VENV)/bench.stamp: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[bench]'
@@ -64,4 +77,4 @@ api-fuzz: $(VENV)/dev.stamp
 	HOOKLINE_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/web/test_fuzz.py
 
 clean:
-	rm -rf $(VENV) var receivers/node/node_modules receivers/node/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) var dist src/hookline/_web/site/built receivers/node/node_modules receivers/node/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

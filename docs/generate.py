@@ -29,9 +29,15 @@ NOTE = (
 def pages() -> dict[str, str]:
     """Return every generated page by its path below `docs/`."""
     made = {"settings": settings(), "errors": errors_tree(), "deliveries": deliveries()}
-    for name in ("cli", "api"):
+    for name in ("cli", "metrics"):
         made[name] = runpy.run_path(str(DOCS / f"{name}_page.py"))["page"]()
-    return {f"reference/{name}.md": NOTE + text for name, text in made.items()}
+    many = {}
+    for name in ("python", "api"):
+        many |= runpy.run_path(str(DOCS / f"{name}_page.py"))["pages"]()
+    return {
+        path: NOTE + text
+        for path, text in ({f"reference/{name}.md": t for name, t in made.items()} | many).items()
+    }
 
 
 # Settings ----------------------------------------------------------------------------------------
@@ -270,6 +276,7 @@ def _span(seconds: float) -> str:
 def main() -> None:
     """Write the pages."""
     for path, text in pages().items():
+        (DOCS / path).parent.mkdir(parents=True, exist_ok=True)
         (DOCS / path).write_text(text, "utf-8")
 
 

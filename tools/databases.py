@@ -32,10 +32,11 @@ class PostgresDatabases:
         return self._url.set(database=name).render_as_string(hide_password=False)
 
     @contextmanager
-    def fresh(self) -> Iterator[str]:
-        """Give the URL of a migrated database that is dropped afterwards."""
+    def fresh(self, *, empty: bool = False) -> Iterator[str]:
+        """Give the URL of a migrated (or empty) database that is dropped afterwards."""
         name = f"{self._prefix}_{secrets.token_hex(4)}"
-        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}" STRATEGY file_copy')
+        template = "template0" if empty else self._template
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         try:
             yield self.url(name)
         finally:

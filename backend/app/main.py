@@ -12,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 from app import db
 from app.api import customers, documents, products
 from app.core.webhooks import init_webhooks, webhooks
+from hookline.fastapi import describe
 
 logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
 # How a table was made is of no interest beside what became of the webhooks.
@@ -40,6 +41,9 @@ app = FastAPIOffline(
 )
 for resource in (customers, documents, products):
     app.include_router(resource.router, prefix="/api")
+
+
+describe(app, webhooks)
 
 
 @app.on_event("startup")

@@ -151,6 +151,15 @@ class CustomerData(Output):
     status: CustomerStatus = Field(examples=["collecting"])
 
 
+class CustomerStatusChanged(Output):
+    """The `data` of `customer.status_changed`."""
+
+    id: str = Field(examples=["123"])
+    customer_no: str = Field(examples=["C001"])
+    old_status: CustomerStatus = Field(examples=["collecting"])
+    new_status: CustomerStatus = Field(examples=["completed"])
+
+
 class CustomerOut(Timestamps, CustomerData):
     """A customer."""
 

@@ -12,7 +12,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hookline._app import ApplicationWebhooks, Event, Webhooks
+    from hookline._app import (
+        ApplicationWebhooks,
+        Event,
+        Publisher,
+        SyncApplication,
+        SyncPublisher,
+        SyncReceipt,
+        SyncWebhooks,
+        Webhooks,
+    )
     from hookline._domain.api_key import ApiKey
     from hookline._domain.application import Application
     from hookline._domain.audit import Actor, AuditEntry, AuditFilter
@@ -76,10 +85,15 @@ __all__ = [
     "OperationalEvent",
     "Page",
     "Plan",
+    "Publisher",
     "Readiness",
     "Receipt",
     "ReceiverCheck",
     "Settings",
+    "SyncApplication",
+    "SyncPublisher",
+    "SyncReceipt",
+    "SyncWebhooks",
     "Trial",
     "Usage",
     "Webhooks",
@@ -121,10 +135,15 @@ _HOMES = {
     "OperationalEvent": "hookline._observe.events",
     "Page": "hookline._domain.page",
     "Plan": "hookline._domain.plan",
+    "Publisher": "hookline._app",
     "Readiness": "hookline._domain.readiness",
     "Receipt": "hookline._engine.receipt",
     "ReceiverCheck": "hookline._domain.receiver_check",
     "Settings": "hookline._settings",
+    "SyncApplication": "hookline._app",
+    "SyncPublisher": "hookline._app",
+    "SyncReceipt": "hookline._app",
+    "SyncWebhooks": "hookline._app",
     "Trial": "hookline._domain.expression",
     "Usage": "hookline._domain.usage",
     "Webhooks": "hookline._app",

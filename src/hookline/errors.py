@@ -9,7 +9,7 @@
     │   ├── InvalidHeader              an endpoint's own header
     │   ├── InvalidSecret              a signing secret
     │   ├── InvalidExpression          a filter or a transformation
-    │   ├── InvalidPayload             data or metadata that JSON cannot carry
+    │   ├── InvalidPayload             data that JSON cannot carry, or no data of that event
     │   │   └── PayloadTooLarge        the body is over the limit
     │   └── UnknownEventType           not in the catalogue
     ├── InvalidSettings (ValueError)   a setting, its source and what was expected
@@ -27,7 +27,7 @@
     ├── PlanOutdated                   what a plan was made for has changed since
     ├── ImportInterrupted              a part of a plan was applied; the message says which
     ├── InvalidApiKey                  a token that opens nothing: unknown, expired or revoked
-    ├── SessionMismatch                session= is bound to another database
+    ├── SessionMismatch                session= or connection= cannot hold the event
     ├── DeliveryTimeout (TimeoutError) receipt.delivered or job.finished ran out of time
     └── StorageError                   the database refused or is out of reach
         └── SecretsLocked              secrets are encrypted with a key that is not at hand
@@ -124,7 +124,10 @@ class InvalidExpression(InvalidInput):
 
 
 class InvalidPayload(InvalidInput):
-    """`data` or `metadata` holds a value that JSON cannot carry; the message has its path."""
+    """`data` or `metadata` holds what JSON cannot carry, or the event's model does not allow.
+
+    The message has the path of the value.
+    """
 
 
 class PayloadTooLarge(InvalidPayload):
@@ -205,7 +208,11 @@ class InvalidApiKey(HooklineError):
 
 
 class SessionMismatch(HooklineError):
-    """The session handed in is not on the database Hookline uses."""
+    """What was handed in as session or connection cannot hold the event.
+
+    It is on another database than Hookline, has no transaction open, or is something else. The
+    message says which.
+    """
 
 
 class DeliveryTimeout(HooklineError, TimeoutError):

@@ -1,10 +1,14 @@
-"""FastAPI: receive webhooks with a decorator or a dependency, send them with a lifespan.
+"""FastAPI: publish in the request's session, receive with a decorator or a dependency.
 
 @app.post("/webhook")
 @receive("your-secret-key")
 async def on_webhook(event: Event) -> None: ...
 
-app = FastAPI(lifespan=lifespan(webhooks))
+app = FastAPI(lifespan=webhooks.lifespan)
+Publish = Annotated[Publisher, Depends(publisher(webhooks, get_session))]
+
+@app.post("/orders")
+async def place(order: Order, session: SessionDep, publish: Publish) -> None: ...
 """
 
 import inspect
@@ -12,10 +16,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import partial, wraps
-from typing import Any, Protocol, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Unpack, overload
 
 try:
-    from fastapi import FastAPI, HTTPException, Request, Response
+    from fastapi import Depends, FastAPI, HTTPException, Request, Response
     from starlette.concurrency import run_in_threadpool
     from starlette.requests import ClientDisconnect
 except ImportError as error:
@@ -24,7 +28,12 @@ except ImportError as error:
 from hookline.receiver import TOLERANCE, Answer, Event, Options, Scheme
 from hookline.receiver._door import BODY_LIMIT, Door, adrive, is_success, refusal
 
-__all__ = ["BODY_LIMIT", "lifespan", "receive", "webhook"]
+if TYPE_CHECKING:
+    from hookline import ApplicationWebhooks, SyncApplication
+    from hookline._app.publishing import Publisher
+    from hookline._app.sync import SyncPublisher
+
+__all__ = ["BODY_LIMIT", "describe", "lifespan", "publisher", "receive", "webhook"]
 
 
 def receive(
@@ -159,6 +168,32 @@ async def _read(request: Request, door: Door) -> bytes | Answer:
     return bytes(body)
 
 
+@overload
+def publisher(
+    webhooks: "ApplicationWebhooks", session: Callable[..., Any]
+) -> "Callable[..., Publisher]": ...
+
+
+@overload
+def publisher(
+    webhooks: "SyncApplication", session: Callable[..., Any]
+) -> "Callable[..., SyncPublisher]": ...
+
+
+def publisher(webhooks: Any, session: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a dependency that publishes in the session that the dependency `session` gives.
+
+    FastAPI gives the endpoint and this the same session, once per request: what is triggered is
+    part of the transaction that the endpoint commits. With `webhooks.sync` and a synchronous
+    session it is for endpoints written as plain `def`.
+    """
+
+    def within(held: Any = Depends(session)) -> Any:  # noqa: B008 - so says FastAPI
+        return webhooks.within(held)
+
+    return within
+
+
 class _Startable(Protocol):
     def init(self) -> object: ...
 
@@ -189,3 +224,28 @@ def lifespan(webhooks: _Startable, *, inner: Lifespan | None = None) -> Lifespan
             await webhooks.stop()
 
     return run
+
+
+class _Described(Protocol):
+    @property
+    def catalogue(self) -> Any: ...
+
+
+def describe(app: FastAPI, webhooks: _Described) -> None:
+    """Have the event types in the application's own OpenAPI document, as its `webhooks`.
+
+    With envelope, headers and signatures, and a schema for each event type. What is declared later
+    is in it too. The application's document must be of OpenAPI 3.1, as FastAPI's are by default.
+    """
+    own = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        sent = webhooks.catalogue.openapi()
+        document = dict(own())
+        document["webhooks"] = {**document.get("webhooks", {}), **sent["webhooks"]}
+        components = document["components"] = dict(document.get("components", {}))
+        for kind, found in sent["components"].items():
+            components[kind] = {**components.get(kind, {}), **found}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way to extend it

@@ -1,7 +1,11 @@
 """Applications and event types on each database: made, found, listed, changed, deleted."""
 
+import asyncio
+
 import pytest
 
+from hookline._domain.audit import AuditFilter
+from hookline._domain.catalogue.described import Declared
 from hookline._domain.history import Filter
 from hookline._domain.page import Cursor, Window
 from hookline.errors import AlreadyExists
@@ -147,3 +151,89 @@ async def test_event_types(bench):
         assert await types.delete("a.one", b.now, expunge=True)
         assert await types.get("a.one") is None
         assert not await types.delete("a.one", b.now, expunge=False)
+
+
+def declared(name="a.b", text="", schema=None, **more):
+    """An event type as code declares it, with one version of a schema."""
+    return Declared(name, text, {"1": schema or {"type": "object"}}, **more)
+
+
+async def told(b):
+    """Return the audit log about event types, oldest first."""
+    page = await b.store.audit.page(None, AuditFilter(action="event_type.*"), Window(50))
+    return [(e.actor.kind, e.action, e.target, e.fields) for e in page.items]
+
+
+async def test_what_code_declares_is_catalogued_once(bench):
+    """Declared again it changes nothing, and leaves one line in the audit log."""
+    async with bench as b:
+        types = b.store.event_types
+        for later in range(3):
+            both = [declared("b.c", group_name="g"), declared("a.b", "What.", deprecated=True)]
+            assert await types.declare(both, b.now + later) == {}
+        one, two = (await types.page(Window(), archived=False)).items
+        assert (one.name, one.description, one.deprecated) == ("a.b", "What.", True)
+        assert (two.name, two.group_name, two.schemas) == ("b.c", "g", {"1": {"type": "object"}})
+        assert one.updated_at == one.created_at
+        assert await told(b) == [
+            ("code", "event_type.created", "a.b", ("deprecated", "description", "name", "schemas")),
+            ("code", "event_type.created", "b.c", ("group_name", "name", "schemas")),
+        ]
+
+
+async def test_a_change_of_the_code_is_applied_alone(bench):
+    """What an operator changed stays, and is told of, until the code changes that field too."""
+    async with bench as b:
+        types = b.store.event_types
+        await types.declare([declared(text="One.")], b.now)
+        await types.update("a.b", {"description": "By hand.", "feature_flags": ["beta"]}, b.now)
+        assert await types.declare([declared(text="One.")], b.now) == {"a.b": ["description"]}
+        newer = {"type": "object", "properties": {"id": {"type": "string"}}}
+        assert await types.declare([declared(text="One.", schema=newer)], b.now) == {
+            "a.b": ["description"]
+        }
+        found = await types.get("a.b")
+        assert (found.description, found.schemas) == ("By hand.", {"1": newer})
+        assert await types.declare([declared(text="Two.", schema=newer)], b.now) == {}
+        found = await types.get("a.b")
+        assert (found.description, found.feature_flags) == ("Two.", ("beta",))
+        assert [line[1:] for line in (await told(b))[2:]] == [
+            ("event_type.updated", "a.b", ("schemas",)),
+            ("event_type.updated", "a.b", ("description",)),
+        ]
+
+
+async def test_what_was_archived_stays_archived(bench):
+    """Declaring is no reason to bring it back; forgotten altogether it is made anew."""
+    async with bench as b:
+        types = b.store.event_types
+        await types.declare([declared()], b.now)
+        await types.delete("a.b", b.now, expunge=False)
+        await types.declare([declared(text="New.")], b.now)
+        found = await types.get("a.b")
+        assert (found.archived, found.description) == (True, "New.")
+        await types.delete("a.b", b.now, expunge=True)
+        await types.declare([declared(text="New.")], b.now)
+        assert not (await types.get("a.b")).archived
+
+
+async def test_what_people_made_first_is_only_filled(bench):
+    """Of an event type that was there before any code declared it, empty fields are filled."""
+    async with bench as b:
+        types = b.store.event_types
+        await types.create({"name": "a.b", "description": "By hand."}, b.now)
+        kept = await types.declare([declared(text="Code.", group_name="g")], b.now)
+        assert kept == {"a.b": ["description"]}
+        found = await types.get("a.b")
+        assert (found.description, found.group_name) == ("By hand.", "g")
+        assert found.schemas == {"1": {"type": "object"}}
+
+
+async def test_declaring_at_once(bench):
+    """Processes that start together catalogue one event type."""
+    async with bench as b:
+        many = [declared(f"a.n{n}") for n in range(5)]
+        await asyncio.gather(*(b.store.event_types.declare(many, b.now) for _ in range(4)))
+        page = await b.store.event_types.page(Window(), archived=True)
+        assert [t.name for t in page.items] == [each.name for each in many]
+        assert len(await told(b)) == 5

@@ -10,6 +10,7 @@ from hookline import _ports
 from hookline._domain import ids
 from hookline._domain.api_key import ApiKey
 from hookline._domain.audit import Actor, AuditFilter, acting
+from hookline._domain.catalogue.described import Declared
 from hookline._domain.endpoint import Endpoint
 from hookline._domain.page import Window
 from hookline._domain.replay import Selection
@@ -124,6 +125,7 @@ class Changes:
             ),
             (_ports.Applications, "delete"): ((self.app, now), "application.deleted"),
             (_ports.EventTypes, "create"): (({"name": "t"}, now), "event_type.created"),
+            (_ports.EventTypes, "declare"): (([Declared("d")], now), "event_type.created"),
             (_ports.EventTypes, "update"): (
                 ("made", {"deprecated": True}, now),
                 "event_type.updated",
@@ -198,6 +200,7 @@ NAMES = [
     "Applications.update",
     "Applications.delete",
     "EventTypes.create",
+    "EventTypes.declare",
     "EventTypes.update",
     "EventTypes.delete",
     "Endpoints.declare",
@@ -241,8 +244,8 @@ async def test_a_change_leaves_its_line(bench, name):
         assert len(page.items) - before == 1
         entry = page.items[0]
         assert entry.action == action
-        expected = Actor("code") if method == "retire" else Actor("api_key", "key_1", "alice")
-        assert entry.actor == expected
+        of_code = name in ("Endpoints.retire", "EventTypes.declare")
+        assert entry.actor == (Actor("code") if of_code else Actor("api_key", "key_1", "alice"))
         owned = port not in (_ports.EventTypes, _ports.ApiKeys)
         assert (entry.application is not None) == owned
 

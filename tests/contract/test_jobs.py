@@ -13,6 +13,8 @@ from hookline._domain.delivery import Decision, DeliveryState, Failure, Outcome
 from hookline._domain.replay import EVERYTHING, FAILED, Selection
 from hookline._engine.keys import new_key
 from hookline._storage import replay
+from hookline._storage.replay import due as making_due
+from hookline._storage.replay import find
 from hookline._storage.schema import (
     HELD,
     application,
@@ -21,6 +23,7 @@ from hookline._storage.schema import (
     endpoint,
     job,
     message,
+    outbox,
 )
 from hookline.errors import MessageNotFound, StorageError
 
@@ -125,15 +128,16 @@ def pairs(leased):
 def small_pages(monkeypatch):
     """Pages of two deliveries, found among five rows at most, of two endpoints."""
     monkeypatch.setattr(replay, "PAGE", 2)
-    monkeypatch.setattr(replay, "SCAN", 5)
-    monkeypatch.setattr(replay, "PAGE_ENDPOINTS", 2)
+    monkeypatch.setattr(find, "PAGE", 2)
+    monkeypatch.setattr(find, "SCAN", 5)
+    monkeypatch.setattr(find, "PAGE_ENDPOINTS", 2)
     # Defaults are bound when the function is made.
-    part = replay._part
+    part = find._part
 
     async def smaller(connection, keys, others, where, keep, most=2):
         return await part(connection, keys, others, where, keep, min(most, 2))
 
-    monkeypatch.setattr(replay, "_part", smaller)
+    monkeypatch.setattr(find, "_part", smaller)
 
 
 # what a job does --------------------------------------------------------------------------------
@@ -501,7 +505,7 @@ async def test_not_missing(bench):
             ),
         )
         [foreign] = await b.publish(app=elsewhere)
-        await write(b, sa.delete(replay.outbox).where(replay.outbox.c.message_id == foreign))
+        await write(b, sa.delete(outbox).where(outbox.c.message_id == foreign))
         await b.declare("new", events=["a.b"])
         b.now += SECOND
         selection = since(b, states=(), missing=True)
@@ -618,14 +622,14 @@ async def test_an_endpoint_that_is_gone(bench):
 async def test_enable_releases_in_batches(bench, monkeypatch):
     """However many are held, `enable` makes them due in transactions of bounded size."""
     sizes = []
-    release = replay.release
+    release = making_due.release
 
     async def counted(*arguments):
         sizes.append(await release(*arguments))
         return sizes[-1]
 
-    monkeypatch.setattr(replay, "RELEASED", 4)
-    monkeypatch.setattr(replay, "release", counted)
+    monkeypatch.setattr(making_due, "RELEASED", 4)
+    monkeypatch.setattr(making_due, "release", counted)
     async with bench as b:
         one, two = await b.declare("one", "two")
         await b.store.endpoints.disable(one, "maintenance", b.now)
@@ -657,15 +661,15 @@ async def test_disabled_again_while_it_is_enabled(bench, monkeypatch):
         await b.store.endpoints.disable(key, "maintenance", b.now)
         await b.publish(10)
         await b.route_all()
-        release = replay.release
+        release = making_due.release
 
         async def disabled_after_the_first(connection, *arguments):
             released = await release(connection, *arguments)
             await connection.execute(endpoint.update().values(disabled_at=b.now))
             return released
 
-        monkeypatch.setattr(replay, "RELEASED", 4)
-        monkeypatch.setattr(replay, "release", disabled_after_the_first)
+        monkeypatch.setattr(making_due, "RELEASED", 4)
+        monkeypatch.setattr(making_due, "release", disabled_after_the_first)
         assert await b.store.endpoints.enable(key, b.now) == 4
         [(left,)] = await read(
             b, sa.select(sa.func.count()).where(delivery.c.next_attempt_at == HELD)
@@ -1119,8 +1123,8 @@ async def test_missing_heeds_filters(bench):
 
 async def test_missing_with_filters_goes_on_in_pages(bench, monkeypatch):
     """Filters that cost much end a page; nothing is left out or taken twice."""
-    monkeypatch.setattr(replay, "MOST_STEPS", 3)
-    monkeypatch.setattr(replay, "BODIES", 4)
+    monkeypatch.setattr(find, "MOST_STEPS", 3)
+    monkeypatch.setattr(find, "BODIES", 4)
     async with bench as b:
         await b.declare("none", events=["no"])
         assert await spoken(b, *range(30)) == []

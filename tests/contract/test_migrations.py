@@ -1,6 +1,7 @@
 """The schema in code and the one the migrations make are the same, on every database."""
 
 import asyncio
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
+import hookline
 import hookline._storage
 from hookline import Webhooks
 from hookline._storage import migrate, schema
@@ -177,3 +179,11 @@ async def test_a_database_of_somebody_else_is_not_migrated(empty_postgres, make_
     await told.start()
     await told.stop()
     await webhooks.start()
+
+
+def test_django_has_a_migration_for_each_version():
+    """`manage.py migrate` brings a database as far as `hookline migrate` does."""
+    folder = Path(hookline.__file__).parent / "django/migrations"
+    calls = [path.read_text("utf-8") for path in sorted(folder.glob("0*.py"))]
+    found = [re.findall(r'upgrade\(schema_editor\.connection, "(\d+)"\)', text) for text in calls]
+    assert tuple(version for each in found for version in each) == migrate.VERSIONS

@@ -12,15 +12,13 @@ import json
 import os
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 import time
 import types
 from collections import Counter
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx
@@ -28,68 +26,31 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from django.core.handlers.asgi import ASGIHandler
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Session as OrmSession
+from tests.docs.reading import DOCS, FENCE, HEADING, LINK, PAGES, ROOT, blocks, slug
 from tests.integration.private_support import authority
-from tests.receivers import servers
 from tools import npm
 
 from hookline import Webhooks, generate_secret
 from hookline._domain.delivery import Outcome
 from hookline._domain.handshake import challenge_body, judge_challenge
 from hookline._domain.signature import Signer, guide_signature
+from hookline.errors import InvalidPayload
+from hookline.events import changes
 from hookline.receiver import Cause, verify
 from hookline.testing import Receiver
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-PAGES = {
-    str(path.relative_to(ROOT)): path.read_text("utf-8")
-    for path in sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-}
 SECRET = "your-secret-key"
+RECEIVE = "docs/how-to/receive.md"
 EXAMPLES = ("https://example.com/webhook", "http://127.0.0.1:9000/webhook")
-
-BLOCK = re.compile(r"^(<!-- fragment: .+ -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block and the line of its page where it begins."""
-
-    language: str
-    text: str
-    line: int
-    fragment: bool
-
-
-def blocks(page, language):
-    found = (
-        Block(m[2], m[3], PAGES[page].count("\n", 0, m.start(3)), fragment=bool(m[1]))
-        for m in BLOCK.finditer(PAGES[page])
-    )
-    return [each for each in found if each.language == language]
-
 
 WITH_CODE = [page for page in PAGES if blocks(page, "python")]
 
 
 # Code --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """An empty folder to run in, nobody's settings, and retries that need no waiting."""
-    monkeypatch.chdir(tmp_path)
-    for name in [each for each in os.environ if each.startswith("HOOKLINE_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOOKLINE_RETRY_SCHEDULE", "0,0,0")
-    monkeypatch.setenv("HOOKLINE_DEVELOPMENT", "1")  # the page's receivers are played here
-    return tmp_path
 
 
 @pytest.fixture
@@ -217,9 +178,9 @@ def tutorial(home, runner, receiver):
 
 def transactions(home, runner, receiver):
     """What was repeated or canceled is not sent; Alembic leaves our tables alone when told to."""
-    receiver.wait_for(5)
+    receiver.wait_for(7)
     events = Counter(each.event for each in receiver.received)
-    assert events == {"order.placed": 3, "order.paid": 2}
+    assert events == {"order.placed": 5, "order.paid": 2}
     engine = sa.create_engine("sqlite:///shop.db")
     with engine.connect() as connection:
 
@@ -230,6 +191,41 @@ def transactions(home, runner, receiver):
         assert "remove_table" in {change[0] for change in proposed()}
         assert proposed(include_name=home.include_name) == []
     engine.dispose()
+
+
+def shop_of_both_kinds(home, runner):
+    """The same application, with synchronous sessions too."""
+    own_tables(home, runner)
+    home.sync_engine = sa.create_engine("sqlite:///shop.db")
+    home.SyncSession = OrmSession
+
+
+def frameworks(home, runner, receiver):
+    """FastAPI and Flask tell of what they committed, as the script did; both lifespans start."""
+    place_order(home, runner, home.app)
+    home.app.router.lifespan_context = home.lifespan
+    place_order(home, runner, home.app, "B-1")
+    assert home.flask_app.test_client().post("/orders").status_code == 201
+    heard = receiver.wait_for(4)
+    assert {each.json()["data"]["number"] for each in heard} == {"S-1", "A-1", "B-1", "F-1"}
+    with home.flask_app.app_context():
+        home.hookline.sync.close()
+    home.shop.close()
+
+
+def place_order(home, runner, app, number="A-1"):
+    """Place one order."""
+
+    async def order():
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+        ):
+            answer = await client.post("/orders", json={"number": number})
+            assert answer.status_code == 200
+
+    runner.run(order())
 
 
 def certificates(home, runner):
@@ -274,59 +270,6 @@ def receive(home, runner, receiver):
     body = b"{}"
     assert home.fits(body, guide_signature(SECRET, body), SECRET)
     assert not home.fits(body, "", SECRET)
-
-
-RECEIVERS = {
-    "FastAPI": lambda home: servers.asgi_server(home["app"]),
-    "Flask": lambda home: servers.wsgi_server(home["app"]),
-    "Django": lambda home: servers.django_views(
-        servers.asgi_server(ASGIHandler()), home["urlpatterns"]
-    ),
-    "Starlette, and any ASGI server": lambda home: servers.asgi_server(home["app"]),
-    "Any WSGI server": lambda home: servers.wsgi_server(home["application"]),
-    "Any other Python": lambda home: servers.wsgi_server(home["application"]),
-    "Once per event": lambda home: servers.wsgi_server(home["application"]),
-}
-RECEIVE = "docs/how-to/receive.md"
-
-
-@pytest.mark.parametrize("heading", RECEIVERS)
-def test_receivers_take_what_is_sent(heading, place, capfd):
-    """The first program under each heading takes a delivery, and refuses another secret."""
-    start = PAGES[RECEIVE].count("\n", 0, PAGES[RECEIVE].index(f"## {heading}\n"))
-    block = next(each for each in blocks(RECEIVE, "python") if each.line > start)
-    home = {"__name__": "page"}
-    exec(compile(block.text, RECEIVE, "exec"), home)  # noqa: S102 - our own documentation
-
-    async def send():
-        receipt = await webhooks.trigger("customer.created", {"id": "7", "name": "张三"})
-        return await receipt.delivered(timeout=30)
-
-    with RECEIVERS[heading](home) as url, closing(Webhooks()) as webhooks:
-        for path, secret in (("", SECRET), ("?bad", "another")):
-            webhooks.register(url + path, ["*"], secret=secret)
-        ended = {each.url.endswith("bad"): each for each in asyncio.run(send())}
-    assert (ended[False].state, ended[False].last_status) == ("succeeded", 204)
-    assert (ended[True].state, ended[True].last_status) == ("exhausted", 401)
-    if "engine" in home:
-        with home["Session"]() as session:
-            assert [each.name for each in session.query(home["Customer"])] == ["张三"]
-        home["engine"].dispose()
-    else:
-        assert "张三" in capfd.readouterr().out
-
-
-def test_every_framework_of_the_table_has_its_program():
-    """No receiver that the page names is left untried."""
-    named = re.findall(r"^\| \[(?:.+)\]\(#(.+)\) \| `hookline", PAGES[RECEIVE], re.MULTILINE)
-    assert len(named) > 5
-    assert set(named) <= set(map(slug, RECEIVERS))
-
-
-def test_the_node_example_is_the_package_s():
-    """What the page shows of the npm package is what the package's own page shows and tests."""
-    (example,) = blocks(RECEIVE, "js")
-    assert example.text in (ROOT / "receivers/node/README.md").read_text("utf-8")
 
 
 DEBUG = "docs/how-to/debug-signatures.md"
@@ -390,31 +333,6 @@ def ownership(home, runner, receiver):
     assert judge_challenge(Outcome(status, body=said), "abc").proved
     assert runner.run(ask({}))[0] == 401
     assert home.moved.url == f"{receiver.url}?v=2"
-
-
-@pytest.mark.skipif(not shutil.which("node"), reason="there is no node here")
-def test_node_receiver_takes_what_is_sent(place):
-    """The Node server of the page verifies a real delivery, and refuses one with another secret."""
-    (block,) = blocks("docs/how-to/receive.md", "javascript")
-    (place / "receiver.mjs").write_text(block.text.replace("listen(3000", "listen(0"), "utf-8")
-    with (
-        subprocess.Popen(["node", "receiver.mjs"], stdout=subprocess.PIPE, text=True) as node,
-        closing(Webhooks()) as webhooks,
-    ):
-        try:
-            port = node.stdout.readline().split()[-1]
-            for path, secret in (("good", SECRET), ("bad", "another")):
-                webhooks.register(f"http://127.0.0.1:{port}/{path}", ["*"], secret=secret)
-
-            async def send():
-                receipt = await webhooks.trigger("customer.created", {"name": "张三"})
-                return await receipt.delivered(timeout=30)
-
-            ended = {each.url.rpartition("/")[2]: each for each in asyncio.run(send())}
-        finally:
-            node.terminate()
-    assert (ended["good"].state, ended["good"].attempts) == ("succeeded", 1)
-    assert (ended["bad"].state, ended["bad"].last_status) == ("exhausted", 401)
 
 
 def sign(home, runner, receiver):
@@ -489,15 +407,97 @@ def filtered(home, runner, receiver):
     assert home.trial.result == b'{"n":"A-1","items":null}'
 
 
+def embedded(home, runner, receiver):
+    """Each framework's view tells of its order, and the job did of its own."""
+    with home.shop.test_client() as client:
+        assert client.post("/orders", json={"number": "A-2"}).status_code == 201
+
+    async def orders():
+        transport = httpx.ASGITransport(home.app)
+        async with (
+            home.app.router.lifespan_context(home.app),
+            httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+        ):
+            answer = await client.post("/orders", json={"number": "A-3"})
+            assert answer.status_code == 201
+            await receiver.arrived(3)
+
+    runner.run(orders())
+    told = {(each.event, each.json()["data"]["number"]) for each in receiver.received}
+    assert told == {("order.paid", "A-1"), ("order.placed", "A-2"), ("order.placed", "A-3")}
+
+
+def from_celery(home, runner, receiver):
+    """The order of the page arrives as the old task sent it."""
+    (came,) = receiver.wait_for(1)
+    assert came.verified
+    assert came.json() == {"event": "order.placed", "data": {"number": "A-1"}}
+
+
+def from_the_guide(home, runner, receiver):
+    """The three functions did what they always did, and the customer was told of."""
+    told = receiver.wait_for(2)
+    assert all(each.verified and each.headers["x-team"] == "crm" for each in told)
+    assert {each.json()["data"]["name"] for each in told} == {"张三", "李四"}
+    assert all(each.headers["x-webhook-signature"] for each in told)
+
+
+def chinese_guide(home, runner, receiver):
+    """Its customer is told of, signed, with headers; its events are the guide's eleven."""
+    (came,) = receiver.wait_for(1)
+    assert came.verified
+    assert came.headers["authorization"] == "Bearer your-api-token"
+    assert came.json()["metadata"] == {"user_id": "admin", "action": "create"}
+    named = re.findall(r"^\| `(\w+\.\w+)` \|", PAGES["docs/guide.zh-CN.md"], re.MULTILINE)
+    assert sorted(named) == sorted(home.WebhookEvent)
+    assert len(named) == 11
+
+
+CATALOGUE = "docs/how-to/event-catalogue.md"
+
+
+def catalogue(home, runner, receiver):
+    """What fits the model arrived as it writes it; refusal and check are what the page shows."""
+    receiver.wait_for(2)
+    assert all(each.verified for each in receiver.received)
+    data = {each.json()["data"]["number"]: each.json()["data"] for each in receiver.received}
+    line = {"sku": "T-100", "price": "9.90"}
+    assert data["A-1"] == {"number": "A-1", "lines": [line], "note": None}
+    assert {*home.app.openapi()["webhooks"]} == {"order.placed", "order.created"}
+    said, checked = (each.text for each in blocks(CATALOGUE, "text"))
+
+    async def refused():
+        with pytest.raises(InvalidPayload) as caught:
+            await home.webhooks.trigger("order.placed", {"number": 7, "lines": [{"sku": "T-100"}]})
+        return str(caught.value)
+
+    assert runner.run(refused()) == said.strip()
+    old = home.webhooks.catalogue.json_schemas()
+    changed = json.loads(json.dumps(old))
+    schema = changed["event_types"]["order.placed"]["schemas"]["1"]
+    del schema["$defs"]["Line"]["properties"]["price"]
+    schema["properties"]["data"]["properties"]["currency"] = {"type": "string"}
+    found = changes(old, changed, today=date(2026, 1, 1))
+    shown = [f"{'✗' if each.breaking else '✓'} {each}" for each in found]
+    assert shown == checked.splitlines()[:2]
+
+
 SHOWS = {
     "README.md": (own_tables, readme),
     "README.zh-CN.md": (own_tables, readme),
     "docs/tutorial/first-webhook.md": (None, tutorial),
     "docs/tutorial/first-webhook.zh-CN.md": (None, tutorial),
     DEBUG: (None, debug),
+    CATALOGUE: (None, catalogue),
     "docs/how-to/filter-and-transform.md": (None, filtered),
+    "docs/how-to/frameworks.md": (shop_of_both_kinds, frameworks),
     "docs/how-to/private-receivers.md": (certificates, private),
     RECEIVE: (None, receive),
+    "docs/how-to/receive.zh-CN.md": (None, receive),
+    "docs/guide.zh-CN.md": (own_tables, chinese_guide),
+    "docs/how-to/embed.md": (own_tables, embedded),
+    "docs/how-to/move-from-celery.md": (own_tables, from_celery),
+    "docs/how-to/move-from-fire-and-forget.md": (own_tables, from_the_guide),
     "docs/how-to/rotate-secrets.md": (None, rotation),
     "docs/how-to/sign.md": (None, sign),
     "docs/how-to/transactions.md": (own_tables, transactions),
@@ -506,12 +506,6 @@ SHOWS = {
 
 
 # The rest of the pages ---------------------------------------------------------------------------
-
-
-def slug(heading):
-    """Return the anchor GitHub makes of a heading."""
-    text = re.sub(r"[`*]|\[|\]\([^)]*\)", "", heading).strip().lower()
-    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
 
 def leads_somewhere(page, link):
@@ -525,7 +519,7 @@ def leads_somewhere(page, link):
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     """Every link to a file of the repository, and to a heading in it, resolves."""
-    prose = BLOCK.sub("", PAGES[page])
+    prose = FENCE.sub("", PAGES[page])
     links = [each for each in LINK.findall(prose) if not re.match(r"[a-z]+:", each)]
     assert [each for each in links if not leads_somewhere(page, each)] == []
 
@@ -535,3 +529,8 @@ def test_generated_pages_are_current():
     made = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
     stale = [path for path, text in made.items() if (DOCS / path).read_text("utf-8") != text]
     assert stale == [], "run: python docs/generate.py"
+    for folder in ("python", "rest"):
+        there = {
+            f"reference/{folder}/{path.name}" for path in (DOCS / "reference" / folder).iterdir()
+        }
+        assert there <= set(made), "a page of something that is gone"

@@ -512,6 +512,14 @@ def test_event_types_live_their_lives(hookline, tmp_path):
     [found] = [each for each in listed if each["name"] == name]
     assert found["description"] == "A thing"
     assert hookline("event-types", "create", name).code == 1
+    for form, key in (("openapi", "webhooks"), ("asyncapi", "channels")):
+        exported = hookline("event-types", "export", "--format", form)
+        assert name in exported.document[key], exported.err
+    kept = hookline("event-types", "export").document["event_types"][name]
+    assert kept["description"] == "A thing"
+    assert (
+        f"## {name}\n\nA thing\n" in hookline("event-types", "export", "--format", "markdown").out
+    )
     changed = hookline("event-types", "update", name, "--deprecated", "--json").document
     assert changed["deprecated"] is True
     assert hookline("event-types", "update", name).code == 2

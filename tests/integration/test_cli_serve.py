@@ -107,14 +107,14 @@ def test_a_newcomer_sees_what_to_do(serve, cli):
     server = serve()
     server.wait_until_ready()
     [api] = server.containing("API: ")
-    assert api == f"INFO: API: {server.base}/api/v1, described at {server.base}/docs"
+    assert api == f"INFO: API: {server.base}/api/v1, described at {server.base}/api/docs"
     assert server.base.startswith("http://127.0.0.1:")
     [line] = server.wait_for("There is no API key yet")
     command = line.partition("Make the first one: ")[2].split()
     assert command[0] == "hookline"
     assert cli(*command[1:]).startswith("hk_")
     assert server.get("/api/v1/health").status_code == 204
-    assert server.get("/docs").headers["content-type"].startswith("text/html")
+    assert server.get("/docs/").headers["content-type"].startswith("text/html")
     server.stop()
     assert server.lines[-2:] == ["INFO: Stopping: requests first, then deliveries", "INFO: Stopped"]
     again = serve()

@@ -213,16 +213,16 @@ def test_the_proxy_itself_may_be_anywhere(sender_of, start, kind):
 @BOTH
 def test_only_the_proxys_own_address_is_dialled(sender_of, start, kind, monkeypatch):
     """A socket for any other address than the proxy's is not even opened."""
-    from hookline._sending import sender
+    from hookline._sending import curl as libcurl
 
     proxy, receiver = start(kind), start(Receiver)
-    right = sender._use_proxy
+    right = libcurl._use_proxy
 
     def wrong(curl, proxy):
         right(curl, proxy)
-        curl.setopt(sender.pycurl.PROXY, f"{kind.scheme}://127.0.0.2:9")
+        curl.setopt(libcurl.pycurl.PROXY, f"{kind.scheme}://127.0.0.2:9")
 
-    monkeypatch.setattr(sender, "_use_proxy", wrong)
+    monkeypatch.setattr(libcurl, "_use_proxy", wrong)
     sending = sender_of({NAME: ["127.0.0.1"]})
     outcome = sending.send(receiver.url(), **through(proxy))
     assert outcome.failure is Failure.BLOCKED

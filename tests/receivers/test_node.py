@@ -1,17 +1,15 @@
 """`receivers/node`, the npm package: its own tests, its types, its tarball, and real deliveries."""
 
 import asyncio
-import fcntl
-import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tools import npm
 
 from hookline import Webhooks
 
@@ -29,23 +27,11 @@ def run(*command, cwd=PACKAGE, **options):
     return done.stdout
 
 
-def sources():
-    """Return a hash of all that the installation and the compilation depend on."""
-    files = [*PACKAGE.glob("*.json"), *PACKAGE.glob("*.mjs"), *(PACKAGE / "src").glob("*.ts")]
-    return hashlib.sha256(b"".join(each.read_bytes() for each in sorted(files))).hexdigest()
-
-
 @pytest.fixture(scope="session")
 def package():
     """The package with its development dependencies, compiled: once, by whichever test is first."""
-    if not (shutil.which("node") and shutil.which("npm")):
+    if not npm.compiled(PACKAGE):
         pytest.skip("needs Node and npm")
-    with (PACKAGE / "package.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        stamp = PACKAGE / "node_modules" / ".hookline-stamp"
-        if not (stamp.exists() and stamp.read_text() == sources()):
-            run("npm", "ci", "--no-audit", "--no-fund")
-            stamp.write_text(sources())
     return PACKAGE
 
 

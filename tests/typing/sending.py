@@ -1,10 +1,13 @@
 """How users send webhooks, as a type checker sees it. Checked by mypy, never run."""
 
+import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum, StrEnum
-from typing import assert_type
+from typing import Any, assert_type
 
+from fastapi import FastAPI
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -27,6 +30,8 @@ from hookline import (
     generate_secret,
 )
 from hookline.errors import InvalidPayload
+from hookline.events import CatalogueChange, changes, event
+from hookline.fastapi import describe
 from hookline.testing import FakeClock
 
 
@@ -69,6 +74,27 @@ def making() -> list[Webhooks]:
         Webhooks(settings=Settings.load(timeout=5)),
         Webhooks(deliver=False, max_in_flight=10),
     ]
+
+
+@event("order.placed", version=2, deprecated=date(2030, 1, 1), successor="order.made")
+class Order(BaseModel):
+    """Data as a pydantic model."""
+
+    number: str
+
+
+def declaring_events() -> None:
+    """In every way, and what comes of it."""
+    own = Webhooks(events=[WebhookEvent, Order, sys, event("a.b", description="Told."), "c.d"])
+    Webhooks(events=sys)
+    assert_type(own.event("e.f")(Customer), type[Customer])
+    assert_type(own.catalogue.openapi(), dict[str, Any])
+    assert_type(own.catalogue.markdown("Events"), str)
+    old = own.catalogue.json_schemas()
+    assert_type(changes(old, old, today=date(2030, 1, 1)), list[CatalogueChange])
+    event("a.b", version="2")  # type: ignore[arg-type]
+    event("a.b", sunset="soon")  # type: ignore[arg-type]
+    describe(FastAPI(), own)
 
 
 webhooks = Webhooks(events=WebhookEvent)
@@ -127,6 +153,9 @@ async def publishing(session: Session, asynchronous: AsyncSession) -> None:
         ordering_key="customer 1",
     )
     await webhooks.trigger(7, {})  # type: ignore[arg-type]
+    await webhooks.trigger(Customer("张三"), metadata={"user_id": "u"})
+    await trigger_webhook(Order(number="A-1"))
+    await webhooks.trigger_many([Order(number="A-1"), Event(Customer("张三"))])
     many = await webhooks.trigger_many(
         [("customer.created", {"id": 1}), Event(WebhookEvent.CUSTOMER_CREATED, {}, None, "key")],
         session=session,

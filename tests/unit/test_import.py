@@ -50,6 +50,13 @@ def test_testing_needs_no_test_framework():
     assert not loaded_by("import hookline.testing") & {"pytest", "hypothesis", "httpx"}
 
 
+@pytest.mark.parametrize("door", ["flask", "django", "fastapi"])
+def test_a_receiving_application_loads_no_engine(door):
+    """Whoever only receives in a framework loads nothing of what sends."""
+    modules = loaded_by(f"from hookline.{door} import receive")
+    assert not modules & {"hookline._app", "hookline._storage", "pycurl", "sqlalchemy"}
+
+
 def test_help_is_quick():
     """The command line loads neither the engine nor a database to show its help."""
     modules = loaded_by("import hookline.cli")

@@ -296,9 +296,12 @@ async def test_webhooks_are_described(serve):
         assert [*document["webhooks"]] == ["a.b"]
         own = document["webhooks"]["a.b"]["post"]
         assert own["description"] == "Told."
-        assert (
-            own["requestBody"]["content"]["application/json"]["schema"]["$defs"] == schema["$defs"]
-        )
+        assert own["requestBody"]["content"]["application/json"]["schema"] == {
+            "$ref": "#/components/schemas/a.b"
+        }
+        described = document["components"]["schemas"]["a.b"]
+        assert described["$defs"] == schema["$defs"]
+        assert described["properties"]["n"]["$ref"] == "#/components/schemas/a.b/$defs/n"
         from openapi_spec_validator import validate
 
         validate(document)

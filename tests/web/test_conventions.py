@@ -151,7 +151,7 @@ async def test_another_method(serve):
     assert health.headers["allow"] == "GET, HEAD"
 
 
-@pytest.mark.parametrize("path", ["/api/v1/health/", "/api/v1/health///", "/docs/"])
+@pytest.mark.parametrize("path", ["/api/v1/health/", "/api/v1/health///", "/api/v1/openapi.json/"])
 async def test_trailing_slashes_are_trimmed(serve, path):
     """Never redirected: clients do not follow."""
     async with serve() as s:
@@ -160,7 +160,7 @@ async def test_trailing_slashes_are_trimmed(serve, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["api/v1/health/", "docs/", "docs/start.js", "api/v1/openapi.json"]
+    "path", ["api/v1/health/", "docs/", "api/docs", "api/docs/start.js", "api/v1/openapi.json"]
 )
 async def test_below_a_prefix(serve, path):
     """Mounted in another application, whose lifespan it does not hear of."""

@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+from hookline._app.catalogue import DeclaredEvents
 from hookline._domain import forms
 from hookline._domain import headers as header_policy
 from hookline._domain import url as url_parser
 from hookline._domain.address import judge_url, remedy
-from hookline._domain.endpoint import Catalogue, Endpoint
+from hookline._domain.endpoint import Endpoint
 from hookline._domain.handshake import Handshake
 from hookline._domain.options import checked
 from hookline._domain.signature import check_secret
 from hookline._sending import certificates
-from hookline._sending.sender import unsupported
+from hookline._sending.curl import unsupported
 from hookline._settings import Settings
 from hookline.errors import BlockedDestination, InvalidHeader, InvalidInput
 
@@ -25,7 +26,7 @@ log = logging.getLogger("hookline")
 class Admission:
     """The checks at the door, as the settings and the catalogue have them."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(self, settings: Settings, catalogue: DeclaredEvents) -> None:
         """`catalogue` says which event types there are."""
         self.catalogue = catalogue
         self._settings = settings

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Unpack
 
+from hookline._app.catalogue import DeclaredEvents
 from hookline._app.publishing import Event, Publishing
 from hookline._app.scope import check_verified, stored_key
 from hookline._domain import check, forms, ids
 from hookline._domain.application import checked_uid
-from hookline._domain.endpoint import Catalogue, Endpoint, SigningSecret, Target
+from hookline._domain.endpoint import Endpoint, SigningSecret, Target
 from hookline._domain.envelope import as_it_is
 from hookline._domain.history import EndpointHealth, EndpointStats
 from hookline._domain.options import KNOWN, EndpointOptions
@@ -74,7 +75,7 @@ class Endpoints(Publishing):
         return found
 
     async def update_endpoint(
-        self, endpoint: str | Endpoint, *, disabled: bool | None = None, **changes: Any
+        self, /, endpoint: str | Endpoint, *, disabled: bool | None = None, **changes: Any
     ) -> Endpoint:
         """Change what is named, by the names `create_endpoint` has; the rest stays as it is.
 
@@ -258,11 +259,14 @@ class Endpoints(Publishing):
 
         As any other it is stored, signed, logged, and tried again when it fails; to a disabled or
         pending endpoint it is held. `event` is `webhook.test` unless you name another of the
-        catalogue; `data` says that this is a test unless you have something better. Raises
-        EndpointNotFound, UnknownEventType, InvalidPayload or PayloadTooLarge.
+        catalogue; `data` are those of the example in its model, or say that this is a test, unless
+        you have something better. Raises EndpointNotFound, UnknownEventType, InvalidPayload or
+        PayloadTooLarge.
         """
-        content = check_receiver.TEST_DATA if data is None else data
-        catalogue = Catalogue() if event is None else self._admission.catalogue
+        catalogue = DeclaredEvents() if event is None else self._admission.catalogue
+        content = data
+        if content is None:
+            content = catalogue.example(event or TEST_EVENT) or check_receiver.TEST_DATA
         message = self._message(Event(event or TEST_EVENT, content), catalogue)
         return await self._publish_to(endpoint, message)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from hookline._app.admission import Admission
 from hookline._app.application import ApplicationWebhooks
+from hookline._app.catalogue import DeclaredEvents
 from hookline._app.scope import Scope, application_key
 from hookline._app.transfer import Transfer
 from hookline._domain import check, ids
 from hookline._domain.audit import AuditEntry, AuditFilter
 from hookline._domain.audit import acting as at_work
-from hookline._domain.endpoint import Catalogue
 from hookline._domain.operational import EVENTS
 from hookline._domain.page import NEWEST, Page, Window
 from hookline._domain.plan import Plan
@@ -77,7 +77,7 @@ class Operating(Scope):
         """
         now = self._runtime.clock.now()
         key = await self._ask(lambda e, _: e.store.operational.application(now))
-        admission = Admission(self._runtime.settings, Catalogue(EVENTS))
+        admission = Admission(self._runtime.settings, DeclaredEvents(EVENTS))
         return ApplicationWebhooks(self._runtime, admission, key)
 
     # usage ---------------------------------------------------------------------------------

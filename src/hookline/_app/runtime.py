@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from hookline._domain.backlog import Backlog
+from hookline._domain.catalogue.described import Declared
 from hookline._domain.endpoint import Endpoint
 from hookline._engine.engine import Engine
 from hookline._engine.errand import Errands
@@ -50,13 +52,19 @@ class Runtime:
         self._observer = observer
         self._tracer = tracer
         self.tracing = tracer is not None
-        self._url = parse_url(settings.database)
+        parse_url(settings.database)  # what is wrong with it is said at once
+        self.database: Callable[[], str] = lambda: self.settings.database
+        """The URL, asked for when the database is opened: Django's tests move it."""
         self._pending: dict[str, Endpoint] = {}
+        self._uncatalogued: set[str] = set()
+        self._describe: Callable[[Iterable[str]], list[Declared]] = lambda _: []
         self._declaring = threading.Lock()  # guards what is pending, held for moments only
         self._starting = threading.RLock()  # guards home and engine, held while they start or stop
         self._home: Home | None = None
         self._engine: Engine | None = None
         self._pid = 0
+        self._left_behind: list[object] = []
+        _runtimes.add(self)
         self.opened: Engine | None = None
         """The engine until its database is closed. For what runs on its loop."""
         self.before_closing: Callable[[], Awaitable[None]] = _nothing
@@ -65,6 +73,15 @@ class Runtime:
     def engine(self) -> Engine | None:
         """The engine that runs in this process, if one does."""
         return self._engine if self._pid == os.getpid() else None
+
+    def after_fork(self) -> None:
+        """Forget what the parent runs: its threads are not here, and somebody may hold its locks.
+
+        It is kept: a loop or a socket that is closed here would be closed for the parent too.
+        """
+        self._left_behind.append((self._engine, self._home, self.opened))
+        self._engine = self._home = self.opened = None
+        self._declaring, self._starting = threading.Lock(), threading.RLock()
 
     # declarations --------------------------------------------------------------------------
 
@@ -77,24 +94,44 @@ class Runtime:
         if engine is not None and home is not None:
             home.run(self._flush(engine))
 
+    def catalogue(
+        self, describe: Callable[[Iterable[str]], list[Declared]], names: Iterable[str]
+    ) -> None:
+        """Keep the names of event types that the database's catalogue is to have.
+
+        They are described when they are stored: their models may refer to what comes later.
+        """
+        with self._declaring:
+            self._describe = describe
+            self._uncatalogued |= set(names)
+
+    @property
+    def _declared(self) -> bool:
+        """Whether something is declared that is not stored yet."""
+        return bool(self._pending or self._uncatalogued)
+
     async def _flush(self, engine: Engine) -> None:
         """Store what was declared since the last flush. Runs on the engine's loop.
 
         One at a time: routing waits here for a flush that is under way, so that a message never
         overtakes the endpoint that was declared before it.
         """
-        if not self._pending and not engine.declaring.locked():
+        if not self._declared and not engine.declaring.locked():
             return
         async with engine.declaring:
             with self._declaring:
                 pending, self._pending = self._pending, {}
-            if not pending:
-                return
+                names, self._uncatalogued = self._uncatalogued, set()
             try:
-                await engine.declare(pending.values())
+                if names:
+                    await engine.catalogue(self._describe(sorted(names)))
+                    names = set()
+                if pending:
+                    await engine.declare(pending.values())
             except BaseException:
                 with self._declaring:  # not stored: newer declarations win over these
                     self._pending = {**pending, **self._pending}
+                    self._uncatalogued |= names
                 raise
 
     # starting and stopping -----------------------------------------------------------------
@@ -133,7 +170,7 @@ class Runtime:
 
     async def _build(self, first: Step | None) -> Engine:
         settings = self.settings
-        database = open_database(self._url, settings)
+        database = open_database(parse_url(self.database()), settings)
         engine = Engine(
             store=database.store,
             queue=database.queue,
@@ -185,7 +222,7 @@ class Runtime:
         engine = self._engine
         if engine is None or self._pid != os.getpid():
             return await asyncio.to_thread(self.start)
-        if not joining and (self._pending or engine.declaring.locked()):
+        if not joining and (self._declared or engine.declaring.locked()):
             await self.on_home(self._flush(engine))
         return engine
 
@@ -207,6 +244,38 @@ class Runtime:
             if task is None or task.cancelling():
                 raise  # it is the caller that was canceled
             raise EngineStopped("Hookline was stopped meanwhile") from None
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the engine's loop and wait for it, on any thread but the engine's.
+
+        Starts the engine when nobody did. Raises EngineStopped when it ends before the coroutine,
+        RuntimeError on its own thread.
+        """
+        try:
+            running = self._awaitable_home().run(coroutine)
+        except BaseException:
+            coroutine.close()
+            raise
+        try:
+            return running.result()
+        except CancelledError:
+            raise EngineStopped("Hookline was stopped meanwhile") from None
+        except BaseException:
+            running.cancel()  # Ctrl-C: nobody is going to ask for the result
+            raise
+
+    def _awaitable_home(self) -> Home:
+        if self.engine is None:
+            self.start()
+        home = self._home
+        if home is None:
+            raise EngineStopped("Hookline was stopped meanwhile")
+        if asyncio._get_running_loop() is home.loop:  # noqa: SLF001 - it would wait for itself
+            raise RuntimeError(
+                "the synchronous face was called on Hookline's own thread, where on_event runs: "
+                "await the coroutine instead"
+            )
+        return home
 
     def publishing(self, messages: Sequence[NewMessage]) -> AbstractContextManager[None]:
         """Publish in a span, where spans are made."""
@@ -239,11 +308,23 @@ class Runtime:
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[Store]:
         """Give a store of its own on the caller's loop, whether the engine runs or not."""
-        store = open_database(self._url, self.settings).store
+        store = open_database(parse_url(self.database()), self.settings).store
         try:
             yield store
         finally:
             await store.stop()
+
+
+_runtimes: WeakSet[Runtime] = WeakSet()
+
+
+def _after_fork() -> None:
+    for runtime in list(_runtimes):
+        runtime.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 async def _nothing() -> None:

@@ -3,16 +3,20 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date, datetime
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self, Unpack
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
 
 from hookline._app.admission import Admission
 from hookline._app.application import ApplicationWebhooks
 from hookline._app.applications import Applications
+from hookline._app.catalogue import DeclaredEvents, Documents
 from hookline._app.event_types import EventTypes
 from hookline._app.operating import Operating
 from hookline._app.operational import Teller
@@ -22,7 +26,7 @@ from hookline._app.telemetry import Telemetry
 from hookline._domain import check, ids
 from hookline._domain.api_key import ApiKey
 from hookline._domain.backlog import Backlog
-from hookline._domain.endpoint import Catalogue, Endpoint
+from hookline._domain.endpoint import Endpoint
 from hookline._domain.finding import Finding
 from hookline._domain.options import KNOWN, EndpointOptions
 from hookline._domain.page import Page, Window
@@ -50,25 +54,39 @@ from hookline.errors import (
     InvalidWebhooksFile,
     JobNotFound,
 )
+from hookline.events import EventDeclaration, event
+
+if TYPE_CHECKING:
+    from hookline._app.sync_webhooks import SyncWebhooks
 
 log = logging.getLogger("hookline")
+Model = TypeVar("Model", bound=type)
+Events: TypeAlias = (
+    type[Enum]
+    | ModuleType
+    | EventDeclaration
+    | Iterable[str | Enum | type | ModuleType | EventDeclaration]
+)
+"""What `events=` takes."""
 
 
 class Webhooks(Operating, ApplicationWebhooks):
     """Outbound webhooks: of the application it runs in, and of as many others as you like.
 
-    `events` is the catalogue: an Enum class or names; without it any well-formed event type is
-    accepted. `on_event` is called with each `OperationalEvent`. `metrics` is a `CollectorRegistry`
-    of prometheus_client to count in, such as its `REGISTRY`, or the setting of that name. Other
-    arguments are settings (see `Settings`), `database=` first among them. Nothing is opened before
-    the first `init`, `start` or `trigger`. What is published and registered here belongs to the
-    application `default`; for the others see `applications` and `for_application`.
+    `events` is the catalogue: an Enum class, a module of declared event types (see
+    `hookline.events`), or a list of names and declared classes; without it any well-formed event
+    type is accepted. `on_event` is called with each `OperationalEvent`. `metrics` is a
+    `CollectorRegistry` of prometheus_client to count in, such as its `REGISTRY`, or the setting of
+    that name. Other arguments are settings (see `Settings`), `database=` first among them. Nothing
+    is opened before the first `init`, `start` or `trigger`. What is published and registered here
+    belongs to the application `default`; for the others see `applications` and `for_application`.
+    `catalogue` has the documents of what is declared, `event_types` is the database's catalogue.
     """
 
     def __init__(
         self,
         *,
-        events: type[Enum] | Iterable[str | Enum] | None = None,
+        events: Events | None = None,
         database: str | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
@@ -94,10 +112,14 @@ class Webhooks(Operating, ApplicationWebhooks):
             self.settings, clock or SystemClock(), observer, telemetry.tracer
         )
         runtime.before_closing = telling.drain
-        super().__init__(runtime, Admission(self.settings, Catalogue(events)))
+        self._events = DeclaredEvents(events)
+        super().__init__(runtime, Admission(self.settings, self._events))
+        self.catalogue = Documents(self._events)
+        self._runtime.catalogue(self._events.described, {d.name for d in self._events.declarations})
         self.applications = Applications(runtime)
         self.event_types = EventTypes(runtime)
         self.overview = Overview(runtime)
+        self._sync: SyncWebhooks | None = None
 
     async def for_application(self, name: str) -> ApplicationWebhooks:
         """Return what belongs to the application with that id (`app_…`) or uid.
@@ -138,7 +160,56 @@ class Webhooks(Operating, ApplicationWebhooks):
         rows = await self._ask(lambda e, _: e.store.tallies.read(Kind.ALL, None, start, end))
         return series(start, end, step, rows)
 
+    def _configure(self, **changes: Any) -> None:
+        """Change settings before anything is started."""
+        self.settings = self._runtime.settings = replace(self.settings, **changes)
+
     # declaring -----------------------------------------------------------------------------
+
+    def event(
+        self,
+        name: str | Enum,
+        *,
+        version: int = 1,
+        description: str | None = None,
+        example: Any = None,
+        group: str | None = None,
+        deprecated: bool | date = False,
+        sunset: date | None = None,
+        successor: str | Enum | None = None,
+        enforce: bool = True,
+    ) -> Callable[[Model], Model]:
+        """Declare an event type here, with the class below it as its model, which is returned.
+
+            @webhooks.event("customer.created")
+            class CustomerCreated(BaseModel): ...
+
+        The options are those of `hookline.events.event`, which declares without a `Webhooks`. What
+        is declared is known at once, and in the database's catalogue before the next message is
+        routed. Raises InvalidInput, also for a version that is declared already, and ImportError
+        without pydantic.
+        """
+        declaration = event(
+            name,
+            version=version,
+            description=description,
+            example=example,
+            group=group,
+            deprecated=deprecated,
+            sunset=sunset,
+            successor=successor,
+            enforce=enforce,
+        )
+
+        def declare(model: Model) -> Model:
+            own = declaration.of(model)
+            if self._runtime.engine is not None:
+                _ = own.schema  # an unusable model is refused here, not when it is to be stored
+            self._events.declare(own)
+            self._runtime.catalogue(self._events.described, {declaration.name})
+            return model
+
+        return declare
 
     def register(
         self,
@@ -234,6 +305,28 @@ class Webhooks(Operating, ApplicationWebhooks):
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:  # noqa: ARG002 - ASGI's
+        """Load and start, and drain at the end: a lifespan for FastAPI, Starlette and Litestar.
+
+        `FastAPI(lifespan=webhooks.lifespan)`, or within the application's own:
+        `async with webhooks.lifespan(app):`. Calls `init` before and `stop` after.
+        """
+        await asyncio.to_thread(self.init)
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    @property
+    def sync(self) -> "SyncWebhooks":
+        """The same for code without an event loop: `webhooks.sync.trigger(…)`."""
+        if self._sync is None:
+            from hookline._app.sync_webhooks import SyncWebhooks  # noqa: PLC0415 - stands on this
+
+            self._sync = SyncWebhooks(self)
+        return self._sync
 
     def dashboard(self) -> Any:
         """Return the operator's pages as an ASGI application, to be mounted under any path.

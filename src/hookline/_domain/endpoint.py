@@ -152,8 +152,14 @@ class Catalogue:
     def __init__(self, names: Iterable[object] | None = None) -> None:
         """Take an Enum class or any iterable of members or text."""
         self.bound = names is not None
-        self.names = tuple(dict.fromkeys(_well_formed(event_text(n)) for n in names or ()))
+        self.names = tuple(dict.fromkeys(well_formed(event_text(n)) for n in names or ()))
         self._known = frozenset(self.names)
+
+    def add(self, name: str) -> None:
+        """Know one more event type."""
+        if name not in self._known:
+            self.names = (*self.names, name)
+            self._known |= {name}
 
     def event_type(self, event: object) -> str:
         """Return the event type to trigger, or raise UnknownEventType with the nearest names."""
@@ -162,7 +168,7 @@ class Catalogue:
             return name
         if self.bound:
             raise UnknownEventType(self._unknown(name))
-        return _well_formed(name)
+        return well_formed(name)
 
     def published(self, event: object) -> str:
         """Return the event type of a ready-made body: as `event_type`, with more names allowed.
@@ -186,7 +192,11 @@ class Catalogue:
                 raise InvalidInput(
                     f"events: {name!r} is not an event type, a prefix such as 'customer.*' or '*'"
                 )
-            if self.bound and not any(matches((name,), known) for known in self.names):
+            if (
+                name != "*"
+                and self.bound
+                and not any(matches((name,), known) for known in self.names)
+            ):
                 raise UnknownEventType(self._unknown(name))
         return names
 
@@ -197,7 +207,8 @@ class Catalogue:
 
 
 @lru_cache(maxsize=4096)
-def _well_formed(name: str) -> str:
+def well_formed(name: str) -> str:
+    """Return the name of an event type that may be triggered, or raise InvalidInput."""
     if not _EVENT_TYPE.fullmatch(name) or len(name) > MAX_EVENT_TYPE:
         raise InvalidInput(
             f"event: {name!r} is not a valid event type: letters, digits, '_' and '-', separated "

@@ -96,6 +96,11 @@ def as_it_is(event: str, content: bytes, *, limit: int = 1 << 20) -> Body:
     return Body(content, sha256(b"\0".join((event.encode(), content))).digest(), tuple(notes))
 
 
+def plain(value: Any, name: str) -> Any:
+    """Return a value made of what JSON has only. Raises InvalidPayload with the path of another."""
+    return _plain(value, (None, name), 0, [])
+
+
 def iso(milliseconds: int) -> str:
     """Return Unix milliseconds as `2025-10-17T10:30:00.000Z`."""
     seconds, rest = divmod(milliseconds, 1000)

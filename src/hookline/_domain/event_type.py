@@ -45,7 +45,13 @@ class EventType:
 
 def newest(schemas: Mapping[str, Any]) -> Any:
     """Return the schema of the highest version, None of none: numbers come after other names."""
-    return schemas[max(schemas, key=_version)] if schemas else None
+    version = newest_version(schemas)
+    return None if version is None else schemas[version]
+
+
+def newest_version(schemas: Mapping[str, Any]) -> str | None:
+    """Return the highest version, None of none."""
+    return max(schemas, key=_version) if schemas else None
 
 
 def _version(name: str) -> tuple[int, str]:

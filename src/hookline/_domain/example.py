@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MAX_DEPTH = 12
+MAX_PARTS = 5000
+"""Parts of a schema that are looked at: one that refers to itself many times has no end."""
 _BY_FORMAT = {
     "date-time": "2026-01-31T12:00:00Z",
     "date": "2026-01-31",
@@ -30,9 +32,11 @@ def example(schema: object, index: int = 0) -> Any:
 class _Examples:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
+        self._left = MAX_PARTS
 
     def of(self, schema: object, index: int, depth: int) -> Any:
-        if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
+        self._left -= 1
+        if not isinstance(schema, Mapping) or depth > MAX_DEPTH or self._left < 0:
             return None
         given = schema.get("examples")
         if isinstance(given, Sequence) and not isinstance(given, str) and given:

@@ -1,9 +1,11 @@
 """The engine: one store, one queue, one sender, put to work together on one loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from hookline._domain import ids
+from hookline._domain.catalogue.described import Declared
 from hookline._domain.delivery import DeliveryStatus
 from hookline._domain.endpoint import Endpoint
 from hookline._engine.errand import Errands
@@ -19,6 +21,7 @@ from hookline._ports import Clock, NewMessage, Observer, Queue, Sender, Store, T
 from hookline._settings import Settings
 from hookline.errors import DeliveryTimeout
 
+log = logging.getLogger("hookline")
 LOOK_INTERVAL = 0.5
 """Seconds between looks at a message another process may be delivering."""
 
@@ -145,6 +148,19 @@ class Engine:
         self.handshaker.wake()
         self._held_released.set()  # one that is back in its file, perhaps
 
+    async def catalogue(self, event_types: Sequence[Declared]) -> None:
+        """Have declared event types in the catalogue; say what was changed there by hand."""
+        kept = await self.store.event_types.declare(event_types, self.clock.now())
+        for name, fields in kept.items():
+            log.info(
+                "Event type %s: %s of the catalogue differ from the code and are kept, as they "
+                "were changed since; hookline event-types delete --expunge %s and a restart take "
+                "the code's",
+                name,
+                " and ".join(fields),
+                name,
+            )
+
     def ring_released(self) -> None:
         """Say that what was held for an endpoint is due, from any thread."""
         if not self.home.is_closed():
@@ -165,9 +181,9 @@ class Engine:
         self.worker.wake()
         return [key for key in keys if isinstance(key, bytes)]
 
-    async def join(self, session: object, message: NewMessage) -> bytes:
-        """Publish inside a caller's transaction; runs on the caller's loop."""
-        return await self.store.join(session, message, self.ring)
+    async def join(self, session: object, messages: list[NewMessage]) -> list[bytes]:
+        """Publish inside a caller's transaction; runs on the caller's loop, or on none."""
+        return await self.store.join(session, messages, self.ring)
 
     async def delivered(self, message: bytes, timeout: float) -> list[DeliveryStatus]:
         """Return once every delivery of the message is final; DeliveryTimeout after `timeout` s."""

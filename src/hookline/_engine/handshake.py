@@ -8,7 +8,6 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 
 from hookline import __version__
 from hookline._domain import handshake, ids, retry
@@ -17,9 +16,9 @@ from hookline._domain.delivery import Failure, Outcome
 from hookline._domain.handshake import Handshake, Proof
 from hookline._domain.identity import Proxying
 from hookline._engine.attempt import Flight, prepare
+from hookline._engine.background import STOP_SECONDS, Background, told
 from hookline._engine.errand import Errands
 from hookline._engine.keys import new_key
-from hookline._engine.lookout import keep_looking
 from hookline._engine.tokens import Tokens, equip
 from hookline._ports import (
     Clock,
@@ -34,15 +33,13 @@ from hookline.errors import DeliveryTimeout
 
 AT_ONCE = 20
 """Tries of one worker at the same time: slow receivers hold up the others no longer than that."""
-LOOK_INTERVAL = 0.5
-"""Seconds between looks at a try that another process may be making."""
-STOP_SECONDS = 5.0
-"""What giving back is given when the engine stops and the database does not answer."""
 CHALLENGE_BYTES = 32
 
 
-class Handshaker:
-    """Makes the tries that are due, and tells who waits for one. Lives on the engine's loop."""
+class Handshaker(Background):
+    """Makes the tries that are due."""
+
+    what = "looking for pending endpoints"
 
     def __init__(
         self,
@@ -55,55 +52,24 @@ class Handshaker:
         working: Callable[[], bool],
         ring: Callable[[], None],
     ) -> None:
-        """`working`: whether deliveries are made here; `ring` is called when some were released."""
+        """See `Background`."""
+        super().__init__(clock, observer, settings, working=working, ring=ring)
         self._handshakes = handshakes
         self._errands = errands
-        self._clock = clock
-        self._observer = observer
         self._settings = settings
         self._policy = settings.policy()
         self._proxying = settings.proxying()
-        self._poll_ms = int(settings.poll_interval * 1000)
-        self._lease_ms = int(settings.lease * 1000)
         self._timeout_ms = int(settings.timeout * 1000)
-        self._working = working
-        self._ring = ring
-        self._wake = asyncio.Event()
-        self._watched: set[asyncio.Event] = set()
         self._under_way: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[Proof]] = set()
-        self._stopping = False
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look for pending endpoints."""
-        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Make no more tries; those under way are dropped and given back. Safe to call twice."""
-        self._stopping = True
-        self._wake.set()
-        task, self._task = self._task, None
-        if task is not None:  # what it claims at this moment is given back with the rest
-            await asyncio.wait([task], timeout=STOP_SECONDS)
+        await super().stop()  # what is claimed at this moment is given back with the rest
         for asking in list(self._asking):  # what has its answer is settled
             asking.cancel()
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=STOP_SECONDS)
-
-    def wake(self) -> None:
-        """Look for a try now: an endpoint became pending. Call on the engine's loop."""
-        self._wake.set()
-
-    async def _run(self) -> None:
-        await keep_looking(
-            self._look,
-            "looking for pending endpoints",
-            wake=self._wake,
-            clock=self._clock,
-            observer=self._observer,
-            stopping=lambda: self._stopping,
-        )
 
     async def _look(self) -> int:
         """Begin the tries that are due; return when to look again unless woken before."""
@@ -113,7 +79,7 @@ class Handshaker:
             return now + self._poll_ms  # one that ends wakes it
         due = await self._handshakes.next_due()
         if due is None or due > now:
-            return now + self._poll_ms if due is None else min(due, now + self._poll_ms)
+            return self._at(due, now)
         for leased in await self._handshakes.claim(room, now, self._lease_ms, self._timeout_ms):
             task = asyncio.create_task(self._try(leased))
             self._under_way.add(task)
@@ -136,8 +102,7 @@ class Handshaker:
                 await self._settle(leased, asking.result())
         except Exception as error:  # noqa: BLE001 - it is due again when its lease ends
             self._observer.trouble("settling a handshake", error)
-        for signal in self._watched:
-            signal.set()
+        self._tell()
 
     async def _prove(self, leased: LeasedHandshake) -> Proof:
         """Make the try: one request, and what its answer means."""
@@ -180,23 +145,19 @@ class Handshaker:
 
         DeliveryTimeout after `timeout` seconds.
         """
-        changed = asyncio.Event()
-        self._watched.add(changed)
         try:
-            before = await self._handshakes.ask(endpoint, self._clock.now())
-            async with asyncio.timeout(timeout):
-                while before is not None and await self._handshakes.tries(endpoint) == before:
-                    self.wake()
-                    changed.clear()
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(changed.wait(), LOOK_INTERVAL)
+            with self._watching() as changed:
+                before = await self._handshakes.ask(endpoint, self._clock.now())
+                async with asyncio.timeout(timeout):
+                    while before is not None and await self._handshakes.tries(endpoint) == before:
+                        self.wake()
+                        changed.clear()
+                        await told(changed)
         except TimeoutError:
             raise DeliveryTimeout(
                 f"{ids.encode(ids.ENDPOINT, endpoint)}: nobody tried to verify it within "
                 f"{timeout:g} s; is a worker running?"
             ) from None
-        finally:
-            self._watched.discard(changed)
 
 
 def _flight(leased: LeasedHandshake, challenge: str, now: int) -> Flight:

@@ -8,25 +8,22 @@ turns.
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from hookline._domain import ids
 from hookline._domain.replay import REPLAY, Job, JobState, Selection
-from hookline._engine.lookout import keep_looking
+from hookline._engine.background import Background, told
 from hookline._ports import Clock, Jobs, Observer
 from hookline._settings import Settings
 from hookline.errors import DeliveryTimeout
 
 REST = 1.0
 """After a step, wait this many times its duration: the database has other work to do."""
-LOOK_INTERVAL = 0.5
-"""Seconds between looks at a job another process may be working on."""
-STOP_SECONDS = 5.0
-"""What a step under way is given when the engine stops: far more than it takes."""
 
 
-class Replayer:
-    """Makes the steps of jobs, and tells who waits for them. Lives on the engine's loop."""
+class Replayer(Background):
+    """Makes the steps of jobs."""
+
+    what = "replaying"
 
     def __init__(
         self,
@@ -38,46 +35,14 @@ class Replayer:
         working: Callable[[], bool],
         ring: Callable[[], None],
     ) -> None:
-        """`working`: whether deliveries are made here; `ring` is called when some were made due."""
+        """See `Background`."""
+        super().__init__(clock, observer, settings, working=working, ring=ring)
         self._jobs = jobs
-        self._clock = clock
-        self._observer = observer
-        self._poll_ms = int(settings.poll_interval * 1000)
-        self._lease_ms = int(settings.lease * 1000)
-        self._working = working
-        self._ring = ring
-        self._wake = asyncio.Event()
-        self._watched: set[asyncio.Event] = set()
-        self._stopping = False
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look for jobs."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Finish the step under way. Safe to call twice."""
-        self._stopping = True
-        self._wake.set()
-        task, self._task = self._task, None
-        if task is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(task, STOP_SECONDS)
 
     def wake(self) -> None:
         """Look for a step now: a job was added or changed. Call on the engine's loop."""
-        self._wake.set()
+        super().wake()
         self._tell()
-
-    async def _run(self) -> None:
-        await keep_looking(
-            self._look,
-            "replaying",
-            wake=self._wake,
-            clock=self._clock,
-            observer=self._observer,
-            stopping=lambda: self._stopping,
-        )
 
     async def _look(self) -> int:
         """Make the steps that are due; return when to look again unless woken before."""
@@ -85,7 +50,7 @@ class Replayer:
             due = await self._jobs.next_due()
             now = self._clock.now()
             if due is None or due > now:
-                return now + self._poll_ms if due is None else min(due, now + self._poll_ms)
+                return self._at(due, now)
             began = time.monotonic()
             await self._step(now)
             await asyncio.sleep((time.monotonic() - began) * REST)
@@ -122,26 +87,15 @@ class Replayer:
         self.wake()
         return job
 
-    def _tell(self) -> None:
-        for signal in self._watched:
-            signal.set()
-
     async def change(self, app: bytes, key: bytes, seen: Job | None) -> Job | None:
         """Return the job once it differs from `seen`, or has ended; None when there is none."""
-        changed = asyncio.Event()
-        self._watched.add(changed)
-        try:
+        with self._watching() as changed:
             while True:
                 changed.clear()
                 job = await self._jobs.get(app, key)
                 if job is None or job.state.final or job != seen:
                     return job
-                try:
-                    await asyncio.wait_for(changed.wait(), LOOK_INTERVAL)
-                except TimeoutError:
-                    continue
-        finally:
-            self._watched.discard(changed)
+                await told(changed)
 
     async def end(self, app: bytes, key: bytes, timeout: float) -> Job | None:
         """Return the job once it has ended; DeliveryTimeout after `timeout` seconds."""

@@ -1,6 +1,6 @@
 """Everything off the hot path, under one roof."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from hookline._domain.backlog import Backlog
@@ -37,8 +37,13 @@ class Store(Protocol):
         """Return where a message stands at each endpoint; None while it is not routed yet."""
         ...
 
-    async def join(self, session: Any, new: NewMessage, on_commit: Callable[[], None]) -> bytes:
-        """Publish inside the caller's SQLAlchemy transaction; `on_commit` hears of its commit."""
+    async def join(
+        self, session: Any, new: Sequence[NewMessage], on_commit: Callable[[], None]
+    ) -> list[bytes]:
+        """Publish inside the caller's transaction; `on_commit` hears of its commit, if told.
+
+        Returns the keys that the messages are known by. Raises SessionMismatch.
+        """
         ...
 
     async def cancel(self, message: bytes, now: int) -> int:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from hookline._domain.api_key import ApiKey
 from hookline._domain.application import Application
+from hookline._domain.catalogue.described import Declared
 from hookline._domain.endpoint import Endpoint
 from hookline._domain.event_type import EventType
 from hookline._domain.history import EndpointHealth
@@ -54,6 +55,13 @@ class EventTypes(Protocol):
 
     async def create(self, values: Mapping[str, Any], now: int) -> EventType:
         """Store an event type; AlreadyExists when there is one with that name."""
+        ...
+
+    async def declare(self, declared: Sequence[Declared], now: int) -> dict[str, list[str]]:
+        """Have what code declares: new ones made, fields applied that the code changed.
+
+        Return by name the fields that differ from the code, as they were changed by other means.
+        """
         ...
 
     async def get(self, name: str) -> EventType | None:

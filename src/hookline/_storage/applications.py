@@ -1,6 +1,8 @@
 """Applications and event types: their rows. SQLAlchemy Core, once for all databases."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
 from hookline._domain.application import Application
+from hookline._domain.audit import CODE
+from hookline._domain.catalogue.described import Declared
 from hookline._domain.event_type import DEFAULTS, EventType
 from hookline._domain.handshake import Ownership
 from hookline._domain.operational import OPERATIONAL
@@ -225,6 +229,65 @@ class SqlEventTypes(Part):
             await note(connection, "event_type.created", values["name"], now, fields=named)
         return _event_type_of(row)
 
+    async def declare(self, declared: Sequence[Declared], now: int) -> dict[str, list[str]]:
+        """Make new ones; apply what the code changed since it was declared last.
+
+        A field that the code did not change stays as it is, whatever was made of it by hand. So
+        does an event type that was archived. Of one that was made by hand before any code declared
+        it, only empty fields are filled.
+        """
+        digests = {each.name: _digests(each) for each in declared}
+        async with self._reading() as connection:
+            found = await _rows(connection, digests)
+        if any(name not in found or found[name]["declared"] != digests[name] for name in digests):
+            async with self._writing() as connection:
+                for each in sorted(declared, key=lambda each: each.name):
+                    await self._declare(connection, each, digests[each.name], now)
+                found = await _rows(connection, digests)
+        return {
+            each.name: kept
+            for each in declared
+            if each.name in found
+            and (kept := [f for f in _FIELDS if found[each.name][f] != _value(each, f)])
+        }
+
+    async def _declare(
+        self, connection: AsyncConnection, declared: Declared, digests: dict[str, str], now: int
+    ) -> None:
+        values = {field: _value(declared, field) for field in _FIELDS}
+        row = {**DEFAULTS, **values, "name": declared.name, "declared": digests}
+        made = await connection.execute(
+            self._insert(event_type).on_conflict_do_nothing(index_elements=["name"]),
+            {**row, "created_at": now, "updated_at": now},
+        )
+        if made.rowcount:
+            named = ["name", *(field for field, value in values.items() if value)]
+            await note(
+                connection, "event_type.created", declared.name, now, fields=named, actor=CODE
+            )
+            return
+        mine = event_type.c.name == declared.name
+        query = sa.select(event_type).where(mine).with_for_update()
+        before = (await connection.execute(query)).mappings().first()
+        if before is None:
+            return  # somebody removed it just now
+        last = before["declared"]
+        changed = {
+            field: value
+            for field, value in values.items()
+            if before[field] != value
+            and (not before[field] if last is None else last.get(field) != digests[field])
+        }
+        await connection.execute(
+            event_type.update()
+            .where(mine)
+            .values(**changed, declared=digests, **({"updated_at": now} if changed else {}))
+        )
+        if changed:
+            await note(
+                connection, "event_type.updated", declared.name, now, fields=changed, actor=CODE
+            )
+
     async def get(self, name: str) -> EventType | None:
         """Return an event type."""
         async with self._reading() as connection:
@@ -267,6 +330,27 @@ class SqlEventTypes(Part):
                 action = "event_type.deleted" if expunge else "event_type.archived"
                 await note(connection, action, name, now)
             return bool(done.rowcount)
+
+
+_FIELDS = ("description", "schemas", "deprecated", "group_name")
+"""What code declares of an event type."""
+
+
+def _value(declared: Declared, field: str) -> Any:
+    value = getattr(declared, field)
+    return dict(value) if field == "schemas" and value is not None else value
+
+
+def _digests(declared: Declared) -> dict[str, str]:
+    texts = {
+        field: json.dumps(_value(declared, field), sort_keys=True).encode() for field in _FIELDS
+    }
+    return {field: sha256(text).hexdigest()[:32] for field, text in texts.items()}
+
+
+async def _rows(connection: AsyncConnection, names: Iterable[str]) -> dict[str, Mapping[Any, Any]]:
+    query = sa.select(event_type).where(event_type.c.name.in_(list(names)))
+    return {row["name"]: row for row in (await connection.execute(query)).mappings()}
 
 
 def _event_type_of(row: Mapping[Any, Any]) -> EventType:

@@ -27,7 +27,7 @@ from hookline._storage import erasure, paging, replay
 from hookline._storage.audit import note
 from hookline._storage.part import Part, Transaction
 from hookline._storage.replay import Cursor, Walk
-from hookline._storage.rows import first_key, time
+from hookline._storage.rows import START, first_key, time
 from hookline._storage.schema import delivery, job, message
 from hookline.errors import InvalidInput, MessageNotFound
 
@@ -107,8 +107,8 @@ class SqlJobs(Part):
                     "total": 0,
                     "done": 0,
                     "walk": Walk.LIVE,
-                    "after_first": replay.START,
-                    "after_second": replay.START,
+                    "after_first": START,
+                    "after_second": START,
                     "lease": 0,
                     "next_step_at": now,
                     "created_at": now,
@@ -253,7 +253,7 @@ class SqlJobs(Part):
         self, connection: AsyncConnection, app: bytes, selection: Selection, fence: bytes, now: int
     ) -> replay.Frame:
         audience = await self._audiences.of(connection, app, selection.endpoint)
-        begins = first_key(now - self._log_kept_ms) if self._log_kept_ms else replay.START
+        begins = first_key(now - self._log_kept_ms) if self._log_kept_ms else START
         return replay.frame(app, selection, audience, fence, begins)
 
     async def _count(
@@ -309,7 +309,7 @@ class SqlJobs(Part):
             values: dict[str, Any] = {"done": job.c.done + erased, "total": job.c.total + erased}
             if len(keys) < PURGED:
                 values |= {"state": JobState.FINISHED.value, "counted": True}
-            end = Cursor(Walk.LIVE, keys[-1], replay.START) if keys else None
+            end = Cursor(Walk.LIVE, keys[-1], START) if keys else None
             await _store(connection, leased, values, end, now, 0)
         return 0
 

@@ -51,14 +51,15 @@ def _known(connection: sa.Connection) -> str | None:
     return found
 
 
-def upgrade(connection: sa.Connection) -> bool:
-    """Run the missing migrations inside the connection's transaction; return whether any ran.
+def upgrade(connection: sa.Connection, to: str = HEAD) -> bool:
+    """Run the migrations that are missing up to `to`, inside the connection's transaction.
 
-    One process at a time: of two that start at once, the second finds the work done.
+    Returns whether any ran. One process at a time: of two that start at once, the second finds the
+    work done.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
-    if _known(connection) == HEAD:
+    if (_known(connection) or "") >= to:
         return False
     # Alembic tells of its plug-ins at INFO; an application's log is not the place.
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -68,5 +69,5 @@ def upgrade(connection: sa.Connection) -> bool:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
+    command.upgrade(config, to)
     return True

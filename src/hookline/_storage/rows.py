@@ -270,6 +270,10 @@ def maybe_time(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else time(milliseconds)
 
 
+START, END = bytes(16), b"\xff" * 16
+"""The lowest key there can be, and the highest."""
+
+
 def first_key(at: int) -> bytes:
     """Return the smallest key of a time (Unix ms): what is older has a smaller one."""
     return (max(0, at) << 80).to_bytes(16)

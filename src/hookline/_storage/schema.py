@@ -122,6 +122,8 @@ event_type = sa.Table(
     sa.Column("deprecated", sa.Boolean, nullable=False),
     sa.Column("group_name", sa.Text),
     sa.Column("feature_flags", Json),
+    # What code declared last, as a digest of each field; None for what no code declares.
+    sa.Column("declared", Json),
     _number("created_at"),
     _number("updated_at"),
 )

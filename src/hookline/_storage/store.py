@@ -1,9 +1,8 @@
 """The Store: everything off the hot path, SQLAlchemy Core, once for all databases."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,10 +13,8 @@ from hookline._domain.backlog import Backlog
 from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
 from hookline._domain.handshake import Ownership
 from hookline._domain.vitals import Pulse, Vitals
-from hookline._engine.keys import new_key
-from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._ports import NewMessage, Reencrypted
-from hookline._storage import doctor, erasure, migrate, replay, sealed
+from hookline._storage import default, doctor, erasure, joining, migrate, replay, sealed
 from hookline._storage import handshake as pending
 from hookline._storage.answers import SqlAnswers
 from hookline._storage.api_keys import SqlApiKeys
@@ -27,6 +24,7 @@ from hookline._storage.endpoints import SqlEndpoints
 from hookline._storage.handshake import SqlHandshakes
 from hookline._storage.history import SqlHistory
 from hookline._storage.jobs import SqlJobs
+from hookline._storage.joining import Place
 from hookline._storage.operational import SqlOperational
 from hookline._storage.overview import SqlOverview
 from hookline._storage.part import PRUNED, Part
@@ -41,7 +39,6 @@ from hookline._storage.rows import (
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
-    application,
     attempt,
     delivery,
     endpoint,
@@ -49,20 +46,18 @@ from hookline._storage.schema import (
     message,
     outbox,
 )
+from hookline._storage.steps import Row, Statement, adrive
 from hookline._storage.tallies import SqlTallies
 from hookline._storage.usage import SqlUsage
 from hookline._storage.vault import Vault
 from hookline.errors import (
     InvalidInput,
     MessageNotFound,
-    SessionMismatch,
     StorageError,
 )
 
 log = logging.getLogger("hookline")
 
-DEFAULT_APPLICATION = "default"
-POSTGRES_PORT = 5432
 ENDS = frozenset({DeliveryState.SUCCEEDED, DeliveryState.EXHAUSTED, DeliveryState.CANCELED})
 
 
@@ -122,28 +117,11 @@ class SqlStore(Part):
             await connection.run_sync(sealed.check, self._vault)
             if self._is_postgresql:
                 await self._make_partitions(connection, now)
-            uid = application.c.uid == DEFAULT_APPLICATION
-            find = sa.select(application.c.id).where(uid)
-            key: bytes | None = await connection.scalar(find)
-            if key is None:
-                await connection.execute(
-                    self._insert(application).on_conflict_do_nothing(),
-                    {
-                        "id": new_key(now),
-                        "uid": DEFAULT_APPLICATION,
-                        "name": "Default",
-                        "metadata": {},
-                        "revision": 0,
-                        "created_at": now,
-                        "updated_at": now,
-                    },
-                )
-                key = await connection.scalar(find)
-            if key is None:
-                raise StorageError("the default application could not be made")
+            key = await connection.run_sync(default.ensure, now)
             if await pending.adopt(connection, self._ownership, now):
                 log.info("What endpoints have to prove is another handshake from now on")
-            return key
+        self._place = await self._look_where()
+        return key
 
     async def migrate(self) -> bool:
         """Bring the schema up to date; return whether there was anything to do."""
@@ -377,59 +355,25 @@ class SqlStore(Part):
 
     # the caller's transaction --------------------------------------------------------------
 
-    async def join(self, session: Any, new: NewMessage, on_commit: Callable[[], None]) -> bytes:
-        """Publish inside the transaction of a SQLAlchemy Session or AsyncSession.
+    async def join(
+        self, session: Any, new: Sequence[NewMessage], on_commit: Callable[[], None]
+    ) -> list[bytes]:
+        """Publish inside the caller's transaction; see `joining.join`."""
+        shown = self._engine.url.render_as_string()
+        return await joining.join(session, new, self._place, shown, on_commit)
 
-        `on_commit` is called after each of the session's commits. Raises SessionMismatch when the
-        session is on another database.
-        """
-        sync_session = getattr(session, "sync_session", session)
-        connection = session.connection()
-        if sync_session is not session:
-            connection = await connection
-        self._check_same_database(connection)
-        _ring_after_commit(sync_session, on_commit)
+    async def _look_where(self) -> Place:
+        """Return which database this is; the server need not tell."""
+        backend = self._engine.url.get_backend_name()
 
-        async def execute(statement: Any, values: Any = None) -> Any:
-            result = connection.execute(statement, values)
-            return await result if sync_session is not session else result
+        async def run(statement: Statement) -> Row:
+            async with self._reading() as connection:
+                return (await connection.exec_driver_sql(statement.sql)).first()
 
-        if new.idempotency_key is not None:
-            older = await self._claim_key(execute, new)
-            if older is not None:
-                return older
-        await execute(message.insert(), message_row(new))
-        await execute(outbox.insert(), {"due_at": new.due_at, "message_id": new.key})
-        return new.key
-
-    async def _claim_key(self, execute: Any, new: NewMessage) -> bytes | None:
-        """Take the idempotency key; return the message that has it already, if any."""
-        mine = sa.and_(idempotency.c.app_id == new.app, idempotency.c.key == new.idempotency_key)
-        published = ids.milliseconds(new.key)
-        await execute(idempotency.delete().where(mine, idempotency.c.expires_at <= published))
-        values = {
-            "app_id": new.app,
-            "key": new.idempotency_key,
-            "message_id": new.key,
-            "digest": new.digest,
-            "expires_at": published + IDEMPOTENCY_WINDOW,
-        }
-        taken = await execute(self._insert(idempotency).on_conflict_do_nothing(), values)
-        if taken.rowcount:
-            return None
-        older = (await execute(sa.select(idempotency).where(mine))).one()
-        if older.digest != new.digest:
-            raise conflict(new.idempotency_key)
-        return bytes(older.message_id)
-
-    def _check_same_database(self, connection: Any) -> None:
-        ours, theirs = self._engine.url, connection.engine.url
-        if _database(ours) != _database(theirs):
-            raise SessionMismatch(
-                f"session: is on {theirs.render_as_string()}, but Hookline uses "
-                f"{ours.render_as_string()}; give both the same database "
-                "(Webhooks(database=…) or HOOKLINE_DATABASE)"
-            )
+        try:
+            return await adrive(joining.where(backend), run)
+        except (StorageError, sa.exc.DBAPIError):
+            return Place(backend, self._engine.url.database or "", None)
 
 
 def _old(*which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
@@ -438,26 +382,6 @@ def _old(*which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     unrouted = sa.select(outbox.c.message_id).where(outbox.c.message_id == message.c.id)
     some = sa.select(message.c.id).where(*which, ~waiting.exists(), ~unrouted.exists())
     return message.c.id.in_(some.order_by(message.c.id).limit(PRUNED))
-
-
-def _database(url: sa.URL) -> tuple[Any, ...]:
-    backend = url.get_backend_name()
-    if backend == "sqlite":
-        return backend, str(Path(url.database or "").resolve())
-    host = url.host or url.query.get("host")
-    return backend, host, url.port or POSTGRES_PORT, url.database
-
-
-def _ring_after_commit(session: Any, on_commit: Callable[[], None]) -> None:
-    """Listen once per session: whoever is called after a commit looks for work."""
-    if session.info.get("hookline") == on_commit:
-        return
-    session.info["hookline"] = on_commit
-
-    def ring(_session: Any) -> None:
-        on_commit()
-
-    sa.event.listen(session, "after_commit", ring)
 
 
 def _live_status(row: Any, last: dict[bytes, Any], now: int) -> DeliveryStatus:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from hookline import ApplicationWebhooks, Webhooks
+from hookline._domain.catalogue.described import Declared
 from hookline._engine.engine import Engine
 from hookline._settings import Settings
 from hookline.errors import InvalidSettings
@@ -24,6 +25,11 @@ async def on_engine(webhooks: Webhooks, work: Callable[[Engine], Coroutine[Any, 
 def event_names(webhooks: Webhooks) -> Sequence[str]:
     """Return the event types that code declares."""
     return webhooks._admission.catalogue.names  # noqa: SLF001 - one house
+
+
+def declared(webhooks: Webhooks) -> Sequence[Declared]:
+    """Return the event types that code declares, with their schemas."""
+    return webhooks._events.whole()  # noqa: SLF001 - one house
 
 
 class Tenants:

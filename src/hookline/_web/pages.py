@@ -1,13 +1,16 @@
-"""The interactive documentation, with nothing from outside and no script in the page."""
+"""The interactive description of the API, with nothing from outside and no script in the page."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from hookline._web.shell import SLASH
+
+ROOT = "/api/docs"
 POLICY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
     # Swagger UI styles its elements one by one.
@@ -33,7 +36,7 @@ _PAGE = """<!doctype html>
 </html>
 """
 _START = """SwaggerUIBundle({
-  url: "api/v1/openapi.json",
+  url: "v1/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
   validatorUrl: null,
@@ -42,22 +45,24 @@ _START = """SwaggerUIBundle({
 """
 
 
-async def _page(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+async def _page(request: Request) -> Response:
+    if request.scope.get(SLASH):  # the page's links count on there being none
+        return RedirectResponse("../docs", headers=POLICY)
     return Response(_PAGE, headers=POLICY, media_type="text/html")
 
 
-async def _start(request: Request) -> Response:  # noqa: ARG001
+async def _start(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
     return Response(_START, headers=POLICY, media_type="text/javascript")
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes of `/docs`; the scripts are those of fastapi-offline."""
+    """Return the routes of `/api/docs`; the scripts are those of fastapi-offline."""
     found = find_spec("fastapi_offline")
     if found is None or found.origin is None:
         raise ImportError("fastapi_offline is not installed", name="fastapi_offline")
     assets = Path(found.origin).parent / "static"
     return [
-        Route("/docs", _page, include_in_schema=False),
-        Route("/docs/start.js", _start, include_in_schema=False),
-        Mount("/docs", StaticFiles(directory=assets)),
+        Route(ROOT, _page, include_in_schema=False),
+        Route(f"{ROOT}/start.js", _start, include_in_schema=False),
+        Mount(ROOT, StaticFiles(directory=assets)),
     ]

@@ -21,6 +21,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
+SLASH = "hookline.slash"
+"""In the scope of a request whose path ended with one, before that was trimmed."""
 BODY_SECONDS = 30.0
 """Seconds within which a body has to arrive."""
 BODIES_BYTES = 64 << 20
@@ -46,6 +48,7 @@ class Shell:
             return
         path = scope["path"]
         if path[-1:] == "/" and len(path) > 1:
+            scope[SLASH] = True
             scope["path"] = path.rstrip("/") or "/"
             scope["raw_path"] = scope.get("raw_path", b"").rstrip(b"/") or b"/"
         begun = False

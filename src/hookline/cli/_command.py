@@ -151,31 +151,32 @@ def command(
         ]
 
         @wraps(work)
-        def run(**given: Any) -> None:
+        def ask(**given: Any) -> None:
             context: typer.Context = given.pop("context")
             way = Way(
-                context.command_path.partition(" ")[2],
+                context.command_path.removeprefix(context.find_root().info_name or "").strip(),
                 given.pop("database"),
                 given.pop("server"),
                 given.pop("key"),
                 given.pop("application", "default"),
             )
-            _run(work, way, given.pop("as_json"), given)
+            run(work, way, as_json=given.pop("as_json"), **given)
 
         context = inspect.Parameter("context", KEYWORD, annotation=typer.Context)
         parameters = [*own, *added, context]
         names = {p.name: p.annotation for p in parameters}
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = names
-        del run.__wrapped__
-        return run
+        ask.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        ask.__annotations__ = names
+        del ask.__wrapped__
+        return ask
 
     return decorate
 
 
-def _run(
-    work: Callable[..., Coroutine[Any, Any, None]], way: Way, as_json: bool, given: Any
+def run(
+    work: Callable[..., Coroutine[Any, Any, None]], way: Way, *, as_json: bool, **given: Any
 ) -> None:
+    """Reach a deployment, do some work there, and end the process as all commands do."""
     import asyncio  # noqa: PLC0415
     import logging  # noqa: PLC0415
 

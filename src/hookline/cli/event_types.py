@@ -8,6 +8,8 @@ import typer
 
 from hookline.cli._command import Ask, Yes, command, confirm
 from hookline.cli._lists import Limit, read
+from hookline.cli.event_types_check import check
+from hookline.cli.event_types_export import export
 
 if TYPE_CHECKING:
     from hookline import EventType
@@ -149,6 +151,10 @@ async def delete(
         ask.out.document({"name": name, "expunged": expunge})
     else:
         ask.out.line(f"{'forgotten' if expunge else 'archived'}: {name}")
+
+
+app.command()(export)
+app.command()(check)
 
 
 def _schemas(file: Path | None) -> dict[str, Any] | None:

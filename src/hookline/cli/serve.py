@@ -1,10 +1,10 @@
 """`hookline serve`: the REST API, its documentation, and workers."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hookline.cli import _processes
 from hookline.cli._database import Database, fail, opened
 from hookline.cli._values import address
 
@@ -55,22 +55,10 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    webhooks_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with endpoints, else HOOKLINE_WEBHOOKS_FILE or webhooks.json where there "
-            "is one.",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            show_default=False,
-        ),
-    ] = None,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Log one JSON object per line.")
-    ] = False,
+    webhooks_file: _processes.WebhooksFile = None,
+    log_json: _processes.LogJson = False,
 ) -> None:
-    """Serve the REST API at /api/v1 and its documentation at /docs, and deliver webhooks.
+    """Serve the REST API at /api/v1 and the documentation at /docs/, and deliver webhooks.
 
     Waits for a database that is not there yet, and outlives one that goes away. On SIGTERM it
     finishes the requests it has, then the deliveries in flight, and exits 0.
@@ -92,12 +80,6 @@ def serve(
     own_host, own_port = address(webhooks.settings.listen, "HOOKLINE_LISTEN")
     where = (own_host if host is None else host, own_port if port is None else port)
     processes = webhooks.settings.workers
-    if processes > 1 and webhooks.settings.database.startswith("sqlite"):
-        fail(
-            "serve",
-            f"--workers {processes}: one process delivers from an SQLite file, more "
-            "would only wait for each other. Leave the option out, or use PostgreSQL",
-            code=2,
-        )
-    file = None if webhooks_file is None else str(webhooks_file)
+    _processes.check("serve", "--workers", processes, webhooks)
+    file = _processes.named(webhooks_file)
     raise typer.Exit(run(webhooks, Options(where, file, log_json, database is not None)))

@@ -1,11 +1,11 @@
 """`hookline worker`: deliver webhooks, without an application."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hookline.cli._database import Database, fail, opened
+from hookline.cli import _processes
+from hookline.cli._database import Database, fail, hosted_by, opened
 from hookline.cli._values import address
 
 
@@ -16,17 +16,7 @@ def worker(
         int,
         typer.Option("--processes", "-p", help="Processes that share the work.", min=1, max=256),
     ] = 1,
-    webhooks_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with endpoints, else HOOKLINE_WEBHOOKS_FILE or webhooks.json where there "
-            "is one.",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            show_default=False,
-        ),
-    ] = None,
+    webhooks_file: _processes.WebhooksFile = None,
     health: Annotated[
         str | None,
         typer.Option(
@@ -36,9 +26,7 @@ def worker(
             show_default=False,
         ),
     ] = None,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Log one JSON object per line.")
-    ] = False,
+    log_json: _processes.LogJson = False,
 ) -> None:
     """Deliver what applications publish into the database, until SIGTERM or Ctrl-C.
 
@@ -51,13 +39,14 @@ def worker(
 
     # Whatever the application's settings say of itself: this process is here to deliver.
     webhooks = opened("worker", database, deliver=True)
-    if processes > 1 and webhooks.settings.database.startswith("sqlite"):
+    _processes.check("worker", "--processes", processes, webhooks)
+    if processes > 1 and (command := hosted_by()) is not None:
         fail(
             "worker",
-            f"--processes {processes}: one process delivers from an SQLite file, more would only "
-            "wait for each other. Leave the option out, or use PostgreSQL",
+            f"--processes {processes}: inside a framework each process is started by itself; run "
+            f"{command} worker {processes} times, as a service with {processes} instances does",
             code=2,
         )
-    file = None if webhooks_file is None else str(webhooks_file)
+    file = _processes.named(webhooks_file)
     where = None if health is None else address(health, "--health")
     raise typer.Exit(run(webhooks, Options(processes, file, where, log_json)))

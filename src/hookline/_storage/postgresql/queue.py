@@ -10,14 +10,13 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
 
-from hookline._domain import ids
 from hookline._domain.breaker import Circuit, CircuitState, Health
 from hookline._domain.endpoint import Target
-from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._engine.route import RoutingTable
 from hookline._ports import (
     Circuits,
@@ -39,15 +38,14 @@ from hookline._storage.batch import (
     ClaimBatch,
     RouteBatch,
 )
+from hookline._storage.postgresql.publication import CHANNEL, SQL, publication
 from hookline._storage.schema import HELD, IN_LINE
-from hookline._storage.sql import load
+from hookline._storage.steps import Row, Statement, adrive
 from hookline._storage.vault import Vault
 from hookline.errors import StorageError
 
-SQL = load("hookline._storage.postgresql")
 T = TypeVar("T")
 
-CHANNEL = "hookline"
 ALIVE_MS = 10_000
 """A worker that was silent for so long has no share any more."""
 MOST_CACHED = 10_000
@@ -247,22 +245,12 @@ class PostgresQueue:
     async def _publish(
         self, messages: Sequence[NewMessage], *, atomic: bool
     ) -> list[bytes | Exception]:
+        steps = publication(messages, atomic=atomic, form=bytes)
         if all(message.idempotency_key is None for message in messages):
             async with self._connection(durable=True) as connection:
-                await _write(connection, messages)
-            return [message.key for message in messages]
-        results: list[bytes | Exception] = []
-        fresh = []
+                return await adrive(steps, partial(_run, connection))
         async with self._transaction(durable=True) as connection:
-            for message in messages:
-                result = await _remember(connection, message)
-                if isinstance(result, Exception) and atomic:
-                    raise result
-                if result == message.key:
-                    fresh.append(message)
-                results.append(result)
-            await _write(connection, fresh)
-        return results
+            return await adrive(steps, partial(_run, connection))
 
     # route ---------------------------------------------------------------------------------
 
@@ -507,38 +495,9 @@ def _remember_in(cache: dict[bytes, Any], key: bytes, value: Any) -> None:
     cache[key] = value
 
 
-async def _write(connection: asyncpg.Connection, messages: Sequence[NewMessage]) -> None:
-    await connection.execute(
-        SQL["publish"],
-        [m.key for m in messages],
-        [m.app for m in messages],
-        [m.event_type for m in messages],
-        [m.body for m in messages],
-        *_columns([row_of.marks(m) for m in messages], len(row_of.MARKS)),
-        [m.created_at for m in messages],
-        [m.deliver_at for m in messages],
-        [m.due_at for m in messages],
-    )
-
-
-async def _remember(connection: asyncpg.Connection, message: NewMessage) -> bytes | Exception:
-    """Return the key of the message its idempotency key stands for: its own when it is new."""
-    if message.idempotency_key is None:
-        return message.key
-    published = ids.milliseconds(message.key)
-    taken = await connection.fetchval(
-        SQL["remember_key"],
-        message.app,
-        message.idempotency_key,
-        message.key,
-        message.digest,
-        published + IDEMPOTENCY_WINDOW,
-        published,
-    )
-    if taken is not None:
-        return message.key
-    older, digest = await connection.fetchrow(SQL["find_key"], message.app, message.idempotency_key)
-    return bytes(older) if digest == message.digest else conflict(message.idempotency_key)
+async def _run(connection: asyncpg.Connection, statement: Statement) -> Row:
+    row: Row = await connection.fetchrow(statement.sql, *statement.values)
+    return row
 
 
 async def _fill(

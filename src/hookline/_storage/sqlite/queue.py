@@ -3,13 +3,12 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from sqlite3 import Connection
 from typing import Any
 
-from hookline._domain import ids
 from hookline._domain.breaker import Circuit, CircuitState, Health
 from hookline._domain.endpoint import Target
-from hookline._engine.publish import IDEMPOTENCY_WINDOW, conflict
 from hookline._engine.route import RoutingTable
 from hookline._ports import (
     Circuits,
@@ -32,13 +31,12 @@ from hookline._storage.batch import (
     RouteBatch,
 )
 from hookline._storage.schema import HELD, IN_LINE
-from hookline._storage.sql import load
 from hookline._storage.sqlite.lane import Lane
 from hookline._storage.sqlite.owner import FileLock
+from hookline._storage.sqlite.publication import SQL, publication
+from hookline._storage.steps import Row, Statement, drive
 from hookline._storage.vault import Vault
 from hookline.errors import StorageError
-
-SQL = load("hookline._storage.sqlite")
 
 MOST_CACHED = 10_000
 """Targets and routing tables kept in memory."""
@@ -106,32 +104,8 @@ class SqliteQueue:
         """Commit messages durably, with their idempotency keys."""
 
         def job(connection: Connection) -> list[bytes | Exception]:
-            results: list[bytes | Exception] = []
-            fresh = []
-            for message in messages:
-                result = _remember(connection, message)
-                if isinstance(result, Exception) and atomic:
-                    raise result
-                if result is message.key:
-                    fresh.append(message)
-                results.append(result)
-            connection.executemany(
-                SQL["insert_message"],
-                [
-                    (
-                        m.key,
-                        m.app,
-                        m.event_type,
-                        m.body,
-                        *row_of.marks(m),
-                        m.created_at,
-                        m.deliver_at,
-                    )
-                    for m in fresh
-                ],
-            )
-            connection.executemany(SQL["insert_outbox"], [(m.due_at, m.key) for m in fresh])
-            return results
+            cursor = connection.cursor()
+            return drive(publication(messages, atomic=atomic), partial(_run, cursor))
 
         results: list[bytes | Exception] = await self._open.submit(job, durable=True)
         return results
@@ -327,30 +301,12 @@ def _remember_in(cache: dict[bytes, Any], key: bytes, value: Any) -> None:
     cache[key] = value
 
 
-def _remember(connection: Connection, message: NewMessage) -> bytes | Exception:
-    """Return the key of the message its idempotency key stands for: its own when it is new."""
-    if message.idempotency_key is None:
-        return message.key
-    published = ids.milliseconds(message.key)
-    taken = connection.execute(
-        SQL["remember_key"],
-        {
-            "app": message.app,
-            "key": message.idempotency_key,
-            "message": message.key,
-            "digest": message.digest,
-            "now": published,
-            "expires_at": published + IDEMPOTENCY_WINDOW,
-        },
-    ).fetchone()
-    if taken is not None:
-        return message.key
-    older, digest = connection.execute(
-        SQL["find_key"], (message.app, message.idempotency_key)
-    ).fetchone()
-    if digest != message.digest:
-        return conflict(message.idempotency_key)
-    return bytes(older)
+def _run(cursor: sqlite3.Cursor, statement: Statement) -> Row:
+    if statement.many:
+        cursor.executemany(statement.sql, statement.values)
+        return None
+    rows = cursor.execute(statement.sql, statement.values).fetchall()
+    return rows[0] if rows else None
 
 
 def _look_at_lines(

@@ -12,7 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hookline import Cursor, EventType, Webhooks, Window
+from hookline import Cursor, Webhooks, Window
+from hookline._app.catalogue import TITLE, VERSION
+from hookline._domain.catalogue.asyncapi import document as asyncapi_document
+from hookline._domain.catalogue.described import Described
 from hookline._domain.page import MAX_LIMIT
 from hookline._web import errors, pages
 from hookline._web.answers import Answer, refusal
@@ -38,12 +41,13 @@ from hookline._web.api import (
 from hookline._web.api.routes import PREFIX, Router
 from hookline._web.api.table import Table
 from hookline._web.dashboard.app import FIRST, Dashboard, Pages
-from hookline._web.engine import Tenants, event_names
+from hookline._web.engine import Tenants, declared
 from hookline._web.errors import Refused
 from hookline._web.keys import Keys
 from hookline._web.lookout import Lookout
 from hookline._web.portal.app import ROOT, Portal
 from hookline._web.shell import Shell
+from hookline._web.site import Site
 from hookline.errors import HooklineError, StorageError
 
 AROUND_PAYLOAD = 64 << 10
@@ -108,6 +112,7 @@ def build(webhooks: Webhooks, routers: Iterable[Router] = ROUTERS) -> FastAPI:
     app.router.routes += [
         Table(routes),
         *pages.routes(),
+        *Site().routes(),
         Pages(app.state.portal, root=ROOT),
         Pages(dashboard, first=FIRST),
     ]
@@ -121,25 +126,35 @@ def _describe(app: FastAPI, make: Callable[[], dict[str, Any]]) -> None:
     app.openapi = cache(make)  # type: ignore[method-assign]
 
     async def openapi(request: Request) -> Response:
-        sent = await _webhooks(request.app.state.webhooks)
-        return Answer(request.app.openapi() | {"webhooks": sent})
+        return Answer(description.with_webhooks(request.app.openapi(), await _sent(request)))
+
+    async def asyncapi(request: Request) -> Response:
+        return Answer(asyncapi_document(await _sent(request), TITLE, VERSION))
 
     app.add_route(f"{PREFIX}/openapi.json", openapi, include_in_schema=False)
+    app.add_route(f"{PREFIX}/asyncapi.json", asyncapi, include_in_schema=False)
 
 
-async def _webhooks(webhooks: Webhooks) -> dict[str, Any]:
-    """Return what is sent, as anybody may know it: without what has feature flags."""
-    names = event_names(webhooks)
-    found: list[EventType] = []
+async def _sent(request: Request) -> list[Described]:
+    """Return what is sent, as anybody may know it: without what has feature flags.
+
+    An event type that only code declares is as the code says, any other as the catalogue has it.
+    """
+    webhooks: Webhooks = request.app.state.webhooks
+    found: dict[str, Described] = {each.name: each for each in declared(webhooks)}
     window = Window(MAX_LIMIT)
     with suppress(StorageError):  # the rest does not depend on it
         while True:
-            page = await webhooks.event_types.page(window)
-            found += [each for each in page.items if not each.feature_flags]
+            page = await webhooks.event_types.page(window, archived=True)
+            for each in page.items:
+                if each.feature_flags or each.archived:
+                    found.pop(each.name, None)
+                else:
+                    found[each.name] = each
             if not page.more or not page.items:
                 break
             window = Window(MAX_LIMIT, Cursor(page.items[-1].name))
-    return description.webhooks(found, names)
+    return list(found.values())
 
 
 async def _refused(request: Request, error: Any) -> Response:  # noqa: ARG001 - Starlette's signature
@@ -161,7 +176,7 @@ async def _http(request: Request, error: Any) -> Response:
         if _browses(request):
             page: Response = await request.app.state.dashboard.sorry(request, error)
             return page
-        detail = f"there is nothing at {request.url.path[:200]}; see /docs"
+        detail = f"there is nothing at {request.url.path[:200]}; see {pages.ROOT}"
     return refusal(Refused(error.status_code, detail, headers=error.headers))
 
 

@@ -1,13 +1,14 @@
 """The API's own description: OpenAPI 3.1, with what it sends itself among it (`webhooks`)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 import hookline
-from hookline import EventType
+from hookline._domain.catalogue import openapi
+from hookline._domain.catalogue.described import Described
 from hookline._web.api.examples import PARAMETERS, example_of
 from hookline._web.api.models.wire import HTTPValidationError
 from hookline._web.api.routes import errors_of
@@ -27,7 +28,8 @@ The official Svix clients work with this API unchanged.
 **Repeats**: a `POST` with an `Idempotency-Key` that is sent again within 24 hours is done once, and
 answered as it was the first time. With another body the key is refused: 409.
 
-**Webhooks**: what is sent to endpoints is described below `webhooks`, one for each event type.
+**Webhooks**: what is sent to endpoints is described below `webhooks`, one for each event type; as
+AsyncAPI 3.0 it is at `/api/v1/asyncapi.json`.
 """
 SCHEME = "HTTPBearer"
 INVALID = {
@@ -52,14 +54,6 @@ _KEY = {
     "required": False,
     "description": "Sent again with the same key within 24 hours, the request is done once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[ -~]+$"},
-}
-_SIGNED = {
-    "webhook-id": "The message's id, the same in every attempt: what is seen twice is dropped.",
-    "webhook-timestamp": "Unix seconds of this attempt.",
-    "webhook-signature": "Standard Webhooks signatures, separated by spaces.",
-    "X-Webhook-Signature": "`sha256=` and the HMAC-SHA256 of the body, in hex.",
-    "X-Webhook-Event": "The event type.",
-    "X-Webhook-Attempt": "1 for the first attempt.",
 }
 
 
@@ -144,41 +138,9 @@ def _exemplify(content: dict[str, Any]) -> None:
 # what is sent -------------------------------------------------------------------------------------
 
 
-def webhooks(event_types: Iterable[EventType], names: Iterable[str]) -> dict[str, Any]:
-    """Return the descriptions of webhooks: of stored event types, and of those in code alone."""
-    found = {name: _webhook(name, "", None) for name in names}
-    for each in event_types:
-        found[each.name] = _webhook(each.name, each.description, each.schema)
-        if each.deprecated:
-            found[each.name]["post"]["deprecated"] = True
-    return dict(sorted(found.items()))
-
-
-def _webhook(name: str, text: str, schema: Any) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"type": "object"}}
-    if isinstance(schema, dict):
-        # With an id of its own, references in it lead into itself.
-        content["schema"] = {"$id": f"urn:hookline:event-type:{name}", **schema}
-    parameters = [
-        {
-            "name": header,
-            "in": "header",
-            "required": header != "X-Webhook-Signature",
-            "description": what,
-            "schema": {"type": "string"},
-        }
-        for header, what in _SIGNED.items()
-    ]
-    operation = {
-        "operationId": f"webhook.{name}",
-        "summary": name,
-        "description": text or f"Sent to endpoints that want {name}.",
-        "tags": ["Webhooks"],
-        "security": [],
-        "parameters": parameters,
-        "requestBody": {"required": True, "content": {"application/json": content}},
-        "responses": {
-            "2XX": {"description": "Received. Anything else is a failure, and sent again."}
-        },
-    }
-    return {"post": operation}
+def with_webhooks(document: Mapping[str, Any], event_types: Sequence[Described]) -> dict[str, Any]:
+    """Return the description with what is sent as its `webhooks`."""
+    components = dict(document["components"])
+    for kind, found in openapi.components(event_types).items():
+        components[kind] = {**components.get(kind, {}), **found}
+    return {**document, "webhooks": openapi.webhooks(event_types), "components": components}

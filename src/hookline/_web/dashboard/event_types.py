@@ -6,6 +6,8 @@ import orjson
 from starlette.responses import Response
 
 from hookline import EventType
+from hookline._domain.catalogue.described import deprecation
+from hookline._domain.catalogue.rows import rows
 from hookline._domain.endpoint import matches
 from hookline._domain.event_type import newest
 from hookline._domain.page import Cursor, Window
@@ -33,7 +35,8 @@ async def one(view: View) -> Response:
     """Show an event type: its schemas, an example, and who listens."""
     name = view.part("name")
     found = await catalogue.found(view, name)
-    listening = []
+    schemas = dict(found.schemas or {}) if found is not None else {}
+    schema, listening = newest(schemas), []
     if view.operator:
         everybody = await view.webhooks.overview.listening()
         listening = [each for each in everybody if matches(each[3], name)]
@@ -41,7 +44,9 @@ async def one(view: View) -> Response:
         "event_type.html",
         name=name,
         found=found,
-        schemas=dict(found.schemas or {}) if found is not None else {},
+        schemas=schemas,
+        fields=rows(schema),
+        ends=deprecation(schema, deprecated=found is not None and found.deprecated),
         example=catalogue.example_of(found),
         listening=listening,
         declared=name in event_names(view.webhooks),

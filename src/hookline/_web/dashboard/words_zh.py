@@ -488,4 +488,9 @@ ZH: Mapping[str, str] = {
     "Show links to the portal": "显示门户链接",
     "erases": "擦除",
     "{done} erased": "已擦除 {done}",
+    "since {day}": "自 {day} 起",
+    "not sent from {day} on": "自 {day} 起不再发送",
+    "use instead:": "请改用：",
+    "Type": "类型",
+    "may be missing": "可能缺失",
 }  # fmt: skip

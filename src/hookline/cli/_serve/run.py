@@ -130,7 +130,8 @@ async def _welcome(webhooks: Webhooks, options: Options, place: socket.socket) -
     name = f"[{host}]" if ":" in host else host
     url = webhooks.settings.public_url.rstrip("/") or f"http://{name}:{port}"
     log.info("Hookline %s on %s", hookline.__version__, masked(webhooks.settings.database))
-    log.info("API: %s/api/v1, described at %s/docs", url, url)
+    log.info("API: %s/api/v1, described at %s/api/docs", url, url)
+    log.info("Documentation: %s/docs/", url)
     if not usable:
         log.info("There is no API key yet. Make the first one: %s", make)
     if not webhooks.settings.deliver:

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("deprecated", sa.Boolean, nullable=False),
         sa.Column("group_name", sa.Text),
         sa.Column("feature_flags", sa.JSON),
+        sa.Column("declared", sa.JSON),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_hookline_event_type"),

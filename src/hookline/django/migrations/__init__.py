@@ -1,0 +1,1 @@
+"""The schema, as `manage.py migrate` makes it."""
