@@ -47,6 +47,15 @@ PRESENTATION = {
     ' style="opacity: 50%"': ' opacity="0.5"',
     ' style="display: none;"': ' display="none"',
 }
+ACCESS = {
+    '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
+    '<aside class="toc-drawer': '<aside aria-label="This page" class="toc-drawer',
+    "<pre>": '<pre tabindex="0">',
+    '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
+    '<th class="head"><p></p></th>': '<td class="head"></td>',
+}
+"""What screen readers and keyboards need: levels, names, focus for what scrolls."""
 FORBIDDEN = re.compile(r"<script(?![^>]* src=)|<style|<[^>]+ (?:on\w+|style)=")
 
 
@@ -187,7 +196,7 @@ def finish(folder: Path) -> None:
         styles.update(THEME_STYLE.findall(text))
         text = THEME_SCRIPT.sub(f'<script src="{up}.js"></script>', text)
         text = THEME_STYLE.sub(f'<link rel="stylesheet" href="{up}.css">', text)
-        for written, meant in PRESENTATION.items():
+        for written, meant in (PRESENTATION | ACCESS).items():
             text = text.replace(written, meant)
         if found := FORBIDDEN.search(text):
             raise SystemExit(f"{page}: {found[0]}: the policy of the server forbids it in a page")

@@ -28,8 +28,8 @@ html_permalinks_icon = "#"
 html_theme_options = {"top_of_page_buttons": []}
 html_search_language = "both"
 html_last_updated_fmt = None
-pygments_style = "friendly"
-pygments_dark_style = "native"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 
 
 myst_heading_anchors = 4

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 import uvicorn
+from axe_playwright_python.sync_playwright import Axe
 from starlette.applications import Starlette
 from tests.docs.site_support import built
 
@@ -88,6 +89,17 @@ def test_search_finds(visit, asked, found):
     page.get_by_role("link", name=found).first.wait_for()
     assert page.locator("ul.search > li").count() < 40
     assert page.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", [*PAGES, CHINESE[0], "search.html?q=secret"])
+def test_what_screen_readers_need_is_there(visit, path, scheme):
+    """Levels, names, focus and contrast: nothing that axe calls serious."""
+    page = visit(path, color_scheme=scheme)
+    page.wait_for_load_state("networkidle")
+    found = Axe().run(page).response["violations"]
+    grave = [each for each in found if each["impact"] in {"serious", "critical"}]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in grave] == []
 
 
 def test_light_and_dark(visit):

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import secrets
 import sqlite3
 from contextlib import asynccontextmanager, suppress
 
@@ -363,3 +364,24 @@ def test_placeholders_of_sqlite():
     for name in ("insert_message", "insert_outbox", "find_key"):
         assert formatted(SQLITE[name]).count("%s") == SQLITE[name].count("?")
         assert "%" not in SQLITE[name]
+
+
+async def test_a_role_with_few_rights(started_on_postgresql, receiver):
+    """The application's role needs to insert into three tables, and no more than that."""
+    webhooks, dsn = started_on_postgresql
+    role = f"shop_{secrets.token_hex(4)}"
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {role}")
+        owner.execute(f"GRANT INSERT, SELECT ON hookline_message, hookline_outbox TO {role}")
+        owner.execute(f"GRANT INSERT, SELECT, UPDATE ON hookline_idempotency TO {role}")
+        try:
+            with psycopg.connect(dsn) as connection:
+                connection.execute(f"SET ROLE {role}")
+                receipt = webhooks.sync.trigger(
+                    "a.b", {}, connection=connection, idempotency_key="k"
+                )
+                assert not receipt.duplicate
+        finally:
+            owner.execute(f"DROP OWNED BY {role}")
+            owner.execute(f"DROP ROLE {role}")
+    assert len(webhooks.sync.messages().items) == 1

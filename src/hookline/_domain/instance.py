@@ -23,7 +23,7 @@ class Missing:
     """The data of `trigger` when the event is its data."""
 
     def __repr__(self) -> str:
-        return "…"
+        return "MISSING"
 
 
 MISSING: Any = Missing()

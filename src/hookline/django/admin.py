@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from hookline._domain import ids
 from hookline.django._publish import configured
 from hookline.django.models import Attempt, Delivery, Endpoint, Message, Outbox
 from hookline.errors import HooklineError
@@ -54,14 +55,19 @@ class _Admin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     paginator = _Bounded
     show_full_result_count = False
     list_per_page = 50
+    ids: ClassVar[dict[str, str]] = {}
+    by_ids_only = False
 
     def get_search_results(
         self, request: Request, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find by id too."""
-        field = self.model._meta.pk  # noqa: SLF001 - Django's own convention
-        if search_term.strip().startswith(field.prefix):
-            return queryset.filter(pk=search_term.strip()), False
+        """Find by ids, which are no text in the database, and by the text there is."""
+        term = search_term.strip()
+        for prefix, column in self.ids.items():
+            if term.startswith(prefix):
+                return queryset.filter(**{column: term}), False
+        if term and self.by_ids_only:
+            return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
 
     def _each(self, request: Request, names: list[str], do: Callable[[str], object]) -> None:
@@ -69,7 +75,8 @@ class _Admin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         done = 0
         for name in names:
             try:
-                done += do(name) is not False
+                with configured().webhooks.acting(str(request.user)[:256]):
+                    done += do(name) is not False
             except HooklineError as error:
                 self.message_user(request, f"{name}: {error}", messages.ERROR)
         if done:
@@ -91,6 +98,7 @@ class MessageAdmin(_Admin):
 
     list_display = ("id", "event_type", "application", "created_at", "stands")
     list_select_related = ("application",)
+    ids: ClassVar = {ids.MESSAGE: "pk"}
     search_fields = ("event_id__exact", "event_type__exact")
     search_help_text = "An id (msg_…), your own event id, or an event type, in full"
     fields = (
@@ -160,8 +168,10 @@ class AttemptAdmin(_Admin):
 
     list_display = ("started_at", "message_id", "url", "number", "state", "status", "failure")
     list_display_links = ("started_at",)
-    search_fields = ("message__id__exact",)
-    search_help_text = "An id (atmpt_… or msg_…), in full"
+    ids: ClassVar = {ids.ATTEMPT: "pk", ids.MESSAGE: "message", ids.ENDPOINT: "endpoint"}
+    by_ids_only = True  # the log is long, and has no index for anything else
+    search_fields = ("pk",)
+    search_help_text = "An id (atmpt_…, msg_… or ep_…), in full"
     fields = (
         "id", "message", "endpoint", "url", "number", "trigger", "started_at", "state", "status",
         "failure", "detail", "total_us", "next_attempt_at", "answer",
@@ -180,6 +190,7 @@ class EndpointAdmin(_Admin):
 
     list_display = ("url", "application", "events", "source", "disabled_at", "disabled_reason")
     list_select_related = ("application",)
+    ids: ClassVar = {ids.ENDPOINT: "pk"}
     search_fields = ("url", "application__uid__exact")
     fields = (
         "id", "application", "url", "description", "events", "source", "disabled_at",
@@ -206,7 +217,6 @@ class EndpointAdmin(_Admin):
         owners = {str(e.pk): str(e.application_id) for e in queryset.only("application_id")}
 
         def do(name: str) -> None:
-            with configured().webhooks.acting(str(request.user)):
-                getattr(configured().sync.for_application(owners[name]), verb)(name, *more)
+            getattr(configured().sync.for_application(owners[name]), verb)(name, *more)
 
         self._each(request, list(owners), do)
