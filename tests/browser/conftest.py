@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ import uvicorn
 from hookline._web.api.app import build
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 6_000
+PATIENCE = 15_000
 """Milliseconds that a page may take."""
 
 
@@ -55,23 +56,40 @@ class Site:
         return datetime.now(UTC) - timedelta(hours=1)
 
 
-@pytest.fixture
-def site(make_webhooks):
-    """A server on a free port, which delivers."""
-    webhooks = make_webhooks()
-    config = uvicorn.Config(
-        build(webhooks), port=0, log_level="error", lifespan="on", timeout_graceful_shutdown=3
-    )
+@contextmanager
+def serving(app, **options):
+    """Serve an ASGI application on a free port, which is given."""
+    config = uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=3, **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         assert thread.is_alive()
         threading.Event().wait(0.01)  # uvicorn has no signal for it
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield Site(webhooks, f"http://127.0.0.1:{port}")
+    yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def site(make_webhooks):
+    """A server on a free port, which delivers."""
+    webhooks = make_webhooks()
+    with serving(build(webhooks), lifespan="on") as port:
+        yield Site(webhooks, f"http://127.0.0.1:{port}")
+
+
+@pytest.fixture
+def faults():
+    """Return what finds faults in a page: axe, against WCAG 2.1 A and AA, and best practice."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+
+    def faults(page):
+        found = axe.run(page, options=rules).response["violations"]
+        return [(v["id"], [node["html"][:150] for node in v["nodes"][:3]]) for v in found]
+
+    return faults
 
 
 @pytest.fixture
@@ -96,7 +114,7 @@ def visit(browser, site):
             page.goto("/sign-in")
             page.fill("#key", site.key(scope))
             page.click("main button.primary")
-            page.get_by_role("button", name="Sign out").wait_for()
+            page.locator("form.account").wait_for(state="attached")
         page.goto(path)
         return page
 

@@ -13,9 +13,12 @@ MOST_QUEUED = 10_000
 """Where counting an endpoint's deliveries stops: what is said then is that there are so many."""
 
 
-def queued(count: int) -> str:
-    """Return a count of an endpoint's deliveries as people read it: `3`, or `10,000+`."""
-    return f"{count:,}" + "+" * (count >= MOST_QUEUED)
+def queued(count: int, most: int = MOST_QUEUED) -> str:
+    """Return a count of an endpoint's deliveries as people read it: `3`, or `10,000+`.
+
+    `most` is where counting stopped.
+    """
+    return f"{count:,}" + "+" * (count >= most)
 
 
 @dataclass(frozen=True, slots=True)

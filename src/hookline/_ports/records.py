@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from hookline._domain.audit import AuditEntry, AuditFilter
 from hookline._domain.history import Attempted, AttemptOf, EndpointStats, Filter, Head, Message
-from hookline._domain.overview import DeadLetter, Stands, Trouble
+from hookline._domain.overview import DeadLetter, Glance, Stands, Trouble
 from hookline._domain.page import Page, Window
 from hookline._domain.tally import Kind, Tally
 from hookline._domain.usage import Usage
@@ -68,24 +68,31 @@ class Overview(Protocol):
         """Return when the next message or delivery falls due, later than a time (Unix ms)."""
         ...
 
-    async def due(self, keys: Collection[bytes], now: int) -> dict[bytes, int]:
-        """Return how many deliveries are due at each of these endpoints."""
+    async def glances(self, keys: Collection[bytes], now: int) -> dict[bytes, Glance]:
+        """Return how these endpoints are doing, in one question for all of them."""
         ...
 
-    async def troubled(
-        self, limit: int, app: bytes | None = None, keys: Collection[bytes] | None = None
-    ) -> list[Trouble]:
-        """Return endpoints that fail or are disabled, of these or of all: open circuits first."""
+    async def troubled(self, limit: int, app: bytes | None = None) -> list[Trouble]:
+        """Return endpoints that fail or are disabled: open circuits first."""
         ...
 
     async def dead_letters(
-        self, app: bytes | None, endpoint_key: bytes | None, window: Window
+        self, app: bytes | None, wanted: Filter, window: Window
     ) -> Page[DeadLetter]:
-        """Return deliveries whose last attempt was the last one, the newest message first."""
+        """Return deliveries whose last attempt was the last one, the newest message first.
+
+        Of the filter count times, event types and the endpoint.
+        """
         ...
 
-    async def messages(self, app: bytes, wanted: Filter, window: Window, now: int) -> Page[Stands]:
-        """Return messages of an application and where they stand."""
+    async def messages(
+        self, app: bytes | None, wanted: Filter, window: Window, now: int
+    ) -> Page[Stands]:
+        """Return messages, of one application or of all, and where they stand."""
+        ...
+
+    async def owner(self, message_key: bytes) -> bytes | None:
+        """Return the key of the application whose message it is."""
         ...
 
     async def listening(self, limit: int) -> list[tuple[str, str, str, tuple[str, ...]]]:

@@ -11,11 +11,11 @@ from hookline._domain import ids
 from hookline._domain.breaker import CircuitState
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.history import Filter
-from hookline._domain.overview import DeadLetter, Stands, Trouble
+from hookline._domain.overview import MOST_GLANCED, DeadLetter, Glance, Stands, Trouble
 from hookline._domain.page import Page, Window
-from hookline._storage import backlog, search
+from hookline._storage import search
 from hookline._storage.part import Part
-from hookline._storage.rows import attempt_of, live_state, maybe_time, message_of
+from hookline._storage.rows import attempt_of, live_state, maybe_time, message_of, time
 from hookline._storage.schema import (
     HELD,
     IN_LINE,
@@ -46,15 +46,43 @@ class SqlOverview(Part):
             found = [await connection.scalar(first) for first in firsts]
         return min((due for due in found if due is not None), default=None)
 
-    async def due(self, keys: Collection[bytes], now: int) -> dict[bytes, int]:
-        """Return how many deliveries are due at each of these endpoints."""
+    async def glances(self, keys: Collection[bytes], now: int) -> dict[bytes, Glance]:
+        """Return how these endpoints are doing, in one question for all of them."""
+        at = delivery.c.next_attempt_at
+        sending = sa.and_(delivery.c.lease != 0, at > now, at < IN_LINE)
+        each = attempt.alias("each")
+        newest = (
+            sa.select(each.c.id)
+            .where(each.c.endpoint_id == endpoint.c.id)
+            .order_by(each.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        tried = sa.and_(attempt.c.endpoint_id == endpoint.c.id, attempt.c.id == newest)
+        query = (
+            sa.select(
+                endpoint.c.id,
+                circuit.c.state,
+                circuit.c.failures,
+                circuit.c.blocked_until,
+                _queued(at != HELD, ~sending).label("pending"),
+                _queued(sending).label("sending"),
+                attempt.c.started_at,
+                attempt.c.status,
+                attempt.c.failure,
+            )
+            .select_from(
+                endpoint.outerjoin(circuit, circuit.c.endpoint_id == endpoint.c.id).outerjoin(
+                    attempt, tried
+                )
+            )
+            .where(endpoint.c.id.in_(list(keys)))
+        )
         async with self._reading() as connection:
-            return await connection.run_sync(backlog.due, keys, now)
+            return {row.id: _glance(row, now) for row in await connection.execute(query)}
 
-    async def troubled(
-        self, limit: int, app: bytes | None = None, keys: Collection[bytes] | None = None
-    ) -> list[Trouble]:
-        """Return endpoints that fail or are disabled, of these or of all: open circuits first."""
+    async def troubled(self, limit: int, app: bytes | None = None) -> list[Trouble]:
+        """Return endpoints that fail or are disabled: open circuits first."""
         order = sa.case(
             (circuit.c.state == CircuitState.OPEN.value, 0),
             (circuit.c.state == CircuitState.HALF_OPEN.value, 1),
@@ -70,17 +98,17 @@ class SqlOverview(Part):
         )
         if app is not None:
             query = query.where(endpoint.c.app_id == app)
-        if keys is not None:
-            query = query.where(endpoint.c.id.in_(keys))
         async with self._reading() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [_trouble(row) for row in rows]
 
     async def dead_letters(
-        self, app: bytes | None, endpoint_key: bytes | None, window: Window
+        self, app: bytes | None, wanted: Filter, window: Window
     ) -> Page[DeadLetter]:
         """Return deliveries whose last attempt was the last one, the newest message first."""
-        looked_at = sa.select(attempt).where(attempt.c.state == _EXHAUSTED)
+        looked_at = sa.select(attempt).where(
+            attempt.c.state == _EXHAUSTED, *search.between(attempt.c.message_id, wanted)
+        )
         cursor = window.cursor
         if cursor is not None:
             looked_at = looked_at.where(attempt.c.message_id < cursor.item)
@@ -103,11 +131,13 @@ class SqlOverview(Part):
             .order_by(part.c.message_id.desc(), part.c.id.desc())
             .limit(window.limit + 1)
         )
-        if endpoint_key is not None:  # out here, so that the index of dead letters is walked
-            passing = passing.where(part.c.endpoint_id == endpoint_key)
+        if wanted.endpoint is not None:  # out here, so that the index of dead letters is walked
+            passing = passing.where(part.c.endpoint_id == wanted.endpoint)
+        about = search.of_messages(wanted)(message.c)
         if app is not None:
-            mine = sa.exists().where(message.c.id == part.c.message_id, message.c.app_id == app)
-            passing = passing.where(mine)
+            about.append(message.c.app_id == app)
+        if about:
+            passing = passing.where(sa.exists().where(message.c.id == part.c.message_id, *about))
         async with self._reading() as connection:
             rows: Sequence[Any] = (await connection.execute(passing)).all()
             more = len(rows) > window.limit
@@ -124,20 +154,26 @@ class SqlOverview(Part):
             keys = {row.message_id for row in rows}
             found = await connection.execute(sa.select(message).where(message.c.id.in_(keys)))
             messages = {row.id: row for row in found}
+            owners = await _owners(connection, {each.app_id for each in messages.values()})
         letters = []
         for row in rows:
             its = messages.get(row.message_id)
-            owner = "" if its is None else ids.encode(ids.APPLICATION, its.app_id)
-            letters.append(
-                DeadLetter(attempt_of(row), None if its is None else message_of(its), owner)
-            )
+            if its is None:
+                letters.append(DeadLetter(attempt_of(row), None, ""))
+            else:
+                letters.append(DeadLetter(attempt_of(row), message_of(its), *owners[its.app_id]))
         return Page(letters, more, last)
 
-    async def messages(self, app: bytes, wanted: Filter, window: Window, now: int) -> Page[Stands]:
-        """Return messages of an application and where they stand; `states` narrows it to some."""
-        looked_at = sa.select(message).where(
-            message.c.app_id == app, *search.between(message.c.id, wanted)
-        )
+    async def messages(
+        self, app: bytes | None, wanted: Filter, window: Window, now: int
+    ) -> Page[Stands]:
+        """Return messages, of one application or of all, and where they stand.
+
+        `states` narrows it to some.
+        """
+        looked_at = sa.select(message).where(*search.between(message.c.id, wanted))
+        if app is not None:
+            looked_at = looked_at.where(message.c.app_id == app)
         about = search.of_messages(wanted)
 
         def conditions(part: Any) -> list[sa.ColumnElement[bool]]:
@@ -151,7 +187,16 @@ class SqlOverview(Part):
                 connection, looked_at, message, conditions, window
             )
             states = await _states(connection, [row.id for row in rows], now)
-        return Page([Stands(message_of(row), states[row.id]) for row in rows], more, last)
+            owners = await _owners(connection, {row.app_id for row in rows})
+        found = [Stands(message_of(row), states[row.id], *owners[row.app_id]) for row in rows]
+        return Page(found, more, last)
+
+    async def owner(self, message_key: bytes) -> bytes | None:
+        """Return the key of the application whose message it is."""
+        query = sa.select(message.c.app_id).where(message.c.id == message_key)
+        async with self._reading() as connection:
+            found: bytes | None = await connection.scalar(query)
+        return found
 
     async def listening(self, limit: int) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """Return application, endpoint, URL and subscriptions of enabled endpoints."""
@@ -172,6 +217,16 @@ class SqlOverview(Part):
                 )
                 for row in await connection.execute(query)
             ]
+
+
+async def _owners(
+    connection: AsyncConnection, keys: Collection[bytes]
+) -> dict[bytes, tuple[str, str]]:
+    """Return the id of each application, and its uid or else its name."""
+    query = sa.select(application.c.id, application.c.uid, application.c.name)
+    found = await connection.execute(query.where(application.c.id.in_(keys)))
+    names = {row.id: row.uid or row.name for row in found}
+    return {key: (ids.encode(ids.APPLICATION, key), names.get(key, "")) for key in keys}
 
 
 def _whole_messages(rows: Sequence[Any], limit: int) -> Sequence[Any]:
@@ -236,6 +291,26 @@ async def _states(
     for (key, _), state in stands.items():
         counts[key][state] += 1
     return counts
+
+
+def _queued(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    """Count deliveries of the endpoint that is looked at, to `MOST_GLANCED`."""
+    mine = sa.select(sa.literal(1)).where(delivery.c.endpoint_id == endpoint.c.id, *conditions)
+    part = mine.correlate(endpoint).limit(MOST_GLANCED).subquery()
+    return sa.select(sa.func.count()).select_from(part).correlate(endpoint).scalar_subquery()
+
+
+def _glance(row: Any, now: int) -> Glance:
+    return Glance(
+        circuit=CircuitState(row.state) if row.state else CircuitState.CLOSED,
+        failures=row.failures or 0,
+        waits_until=time(row.blocked_until) if (row.blocked_until or 0) > now else None,
+        pending=row.pending,
+        sending=row.sending,
+        last_attempt_at=maybe_time(row.started_at),
+        last_status=row.status,
+        last_failure=row.failure,
+    )
 
 
 def _trouble(row: Any) -> Trouble:

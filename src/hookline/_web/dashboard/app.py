@@ -12,13 +12,15 @@ from starlette.routing import BaseRoute, Match, Route, Router
 from hookline import Webhooks
 from hookline._web import errors
 from hookline._web.dashboard import (
-    catalogue,
+    deployment,
     endpoints,
+    event_types,
     letters,
     messages,
     overview,
+    replays,
+    signatures,
     signing_in,
-    upkeep,
 )
 from hookline._web.dashboard.assets import Assets
 from hookline._web.dashboard.routes import Page, admitted, all_pages
@@ -35,8 +37,10 @@ PAGES = all_pages(
     messages.PAGES,
     endpoints.PAGES,
     letters.PAGES,
-    catalogue.PAGES,
-    upkeep.PAGES,
+    replays.PAGES,
+    event_types.PAGES,
+    deployment.PAGES,
+    signatures.PAGES,
 )
 FIRST = {page.path.split("/")[1] for page in PAGES} | {"static"}
 """What paths of the dashboard begin with."""

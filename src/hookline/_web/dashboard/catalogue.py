@@ -1,143 +1,72 @@
-"""Event types, applications and API keys."""
+"""The catalogue of event types, as a reader may see it."""
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
-from starlette.responses import RedirectResponse, Response
-
-from hookline._domain import ids
-from hookline._domain.endpoint import matches
+from hookline import EventType
+from hookline._domain.example import example
 from hookline._domain.page import Cursor, Window
-from hookline._web.dashboard.endpoints import example_of
-from hookline._web.dashboard.messages import next_of
-from hookline._web.dashboard.routes import WRONG, get, post
-from hookline._web.dashboard.view import HEADERS, View
-from hookline.errors import EventTypeNotFound, InvalidInput
+from hookline._web.dashboard import text
+from hookline._web.dashboard.view import View
+from hookline._web.engine import event_names
+from hookline.errors import EventTypeNotFound
 
-if TYPE_CHECKING:
-    from hookline import EventType
-
-LIMIT = 100
-FIELDS = ("name", "uid", "scope", "days")
+MOST_NAMES = 250
+MOST_READ = 1000
 
 
-async def event_types(view: View) -> Response:
-    """List event types: catalogued ones, and those that the code declares."""
-    after = view.query("after")
-    page = await view.webhooks.event_types.page(Window(LIMIT, Cursor(after) if after else None))
-    names = {each.name for each in page.items}
-    declared = [n for n in view.webhooks._admission.catalogue.names if n not in names]  # noqa: SLF001
-    return view.page(
-        "event_types.html",
-        items=page.items,
-        declared=[] if after else declared,
-        more=page.last if page.more else None,
-    )
+async def page(
+    view: View, window: Window, *, archived: bool = False
+) -> tuple[list[EventType], list[str], str | None]:
+    """Return a part of the catalogue, names that only code declares, and where it goes on."""
+    found = await view.webhooks.event_types.page(window, archived=archived)
+    declared: list[str] = []
+    if window.cursor is None and not found.more:
+        listed = {each.name for each in found.items}
+        declared = [name for name in event_names(view.webhooks) if name not in listed]
+        if declared and not archived:
+            kept = await _catalogued(view)
+            declared = [name for name in declared if name not in kept]
+    more = found.last if found.more and isinstance(found.last, str) else None
+    return [each for each in found.items if view.offers(each)], declared, more
 
 
-async def event_type(view: View) -> Response:
-    """Show an event type: its schemas, an example, and who listens."""
-    name = view.part("name")
-    found: EventType | None
+async def _catalogued(view: View) -> set[str]:
+    """Return all names that the catalogue has, archived ones too."""
+    names: set[str] = set()
+    window = Window(MOST_READ)
+    while True:
+        found = await view.webhooks.event_types.page(window, archived=True)
+        names.update(each.name for each in found.items)
+        if not found.more or found.last is None:
+            return names
+        window = Window(MOST_READ, Cursor(found.last))
+
+
+async def names(view: View) -> list[str]:
+    """Return the names of event types that an endpoint may want."""
+    items, declared, _ = await page(view, Window(MOST_NAMES))
+    return [*(each.name for each in items), *declared]
+
+
+async def found(view: View, name: str) -> EventType | None:
+    """Return an event type, None for one that only code declares; raise EventTypeNotFound."""
     try:
-        found = await view.webhooks.event_types.get(name)
+        each: EventType = await view.webhooks.event_types.get(name)
     except EventTypeNotFound:
-        if name not in view.webhooks._admission.catalogue.names:  # noqa: SLF001
+        if name not in event_names(view.webhooks):
             raise
-        found = None
-    listening = [
-        each for each in await view.webhooks.overview.listening() if matches(each[3], name)
-    ]
-    schemas = dict(found.schemas or {}) if found is not None else {}
-    return view.page(
-        "event_type.html",
-        name=name,
-        found=found,
-        schemas=schemas,
-        example=example_of(schemas),
-        listening=listening,
-    )
+        return None
+    if not view.offers(each):
+        raise EventTypeNotFound(f"no event type {name!r}")
+    return each
 
 
-# applications -----------------------------------------------------------------------------------
+def example_of(event_type: EventType | None) -> Any:
+    """Return an example of the newest version of an event type's schema, None without one."""
+    schema = None if event_type is None else event_type.schema
+    return None if schema is None else example(schema)
 
 
-async def applications(view: View, problem: str = "") -> Response:
-    """List applications."""
-    wanted = view.query("go")
-    if wanted:
-        app = await view.webhooks.applications.get(wanted)
-        return RedirectResponse(view.url(f"/apps/{app.uid or app.id}"), 303, HEADERS)
-    key = ids.decode(ids.APPLICATION, view.query("after"))
-    page = await view.webhooks.applications.page(Window(LIMIT, Cursor(key) if key else None))
-    return view.page(
-        "applications.html",
-        422 if problem else 200,
-        items=page.items,
-        more=next_of(page, ids.APPLICATION),
-        problem=problem,
-        values={name: view.form.get(name, "") for name in FIELDS},
-    )
-
-
-async def create_application(view: View) -> Response:
-    """Make an application."""
-    form = view.form
-    try:
-        made = await view.webhooks.applications.create(
-            form.get("name", "").strip(), uid=form.get("uid", "").strip() or None
-        )
-    except WRONG as error:
-        return await applications(view, str(error))
-    return view.go(f"/apps/{made.uid or made.id}")
-
-
-# API keys ---------------------------------------------------------------------------------------
-
-
-async def keys(view: View, problem: str = "") -> Response:
-    """List API keys."""
-    found = await view.webhooks.api_keys()
-    now = datetime.now(UTC)
-    return view.page(
-        "keys.html",
-        422 if problem else 200,
-        items=sorted(found, key=lambda key: (key.usable(now) is not None, key.created_at)),
-        problem=problem,
-        values={name: view.form.get(name, "") for name in FIELDS},
-    )
-
-
-async def create_key(view: View) -> Response:
-    """Make a key; show its token, this once."""
-    form = view.form
-    try:
-        given = form.get("days", "").strip()
-        days = float(given) if given else None
-        ends = None if days is None else datetime.now(UTC) + timedelta(days=days)
-        made = await view.webhooks.create_api_key(
-            form.get("name", "").strip(), form.get("scope", "").split(), expires_at=ends
-        )
-    except (ValueError, OverflowError) as error:
-        if isinstance(error, InvalidInput):
-            return await keys(view, str(error))
-        return await keys(view, view.say("days: expected a number"))
-    return view.page("key.html", 201, key=made)
-
-
-async def revoke_key(view: View) -> Response:
-    """Revoke a key, at once and for ever."""
-    await view.webhooks.revoke_api_key(view.part("id"))
-    view.house.sessions.forget()
-    return view.go("/keys", done="revoked")
-
-
-PAGES = (
-    get("/event-types", event_types),
-    get("/event-types/{name}", event_type),
-    get("/apps", applications),
-    post("/apps", create_application),
-    get("/keys", keys),
-    post("/keys", create_key),
-    post("/keys/{id}/revoke", revoke_key),
-)
+def as_text(schema: Any) -> str:
+    """Return a schema as it is edited."""
+    return text.as_json(schema)

@@ -1,6 +1,7 @@
 """Charts, drawn on the server: SVG without a line of script or style in it."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from markupsafe import Markup
 
@@ -9,19 +10,34 @@ from hookline._domain.tally import Series
 WIDTH, HEIGHT = 600, 120
 
 
+def most(series: Series) -> int:
+    """Return the most attempts that a point has: where bars end."""
+    return max((tally.attempts for tally in series.tallies), default=0)
+
+
 def bars(series: Series, label: str) -> Markup:
     """Return attempts over time: what succeeded below, what failed on top."""
-    most = max((tally.attempts for tally in series.tallies), default=0) or 1
+    top = most(series) or 1
     wide = WIDTH / max(1, len(series.tallies))
-    parts = []
+    parts = [_line(HEIGHT - share * (HEIGHT - 4)) for share in (0.5, 1.0)]
     for place, tally in enumerate(series.tallies):
+        if not tally.attempts:
+            continue
         at = float(HEIGHT)
+        moment = datetime.fromtimestamp(series.start + place * series.step, UTC)
+        told = f"{moment:%Y-%m-%d %H:%M} UTC: ✓ {tally.succeeded:,}  ✗ {tally.failed:,}"
+        parts.append(f"<g><title>{told}</title>")
         for count, kind in ((tally.succeeded, "good"), (tally.failed, "bad")):
             if count:
-                high = max(1.5, count / most * (HEIGHT - 4))
+                high = max(1.5, count / top * (HEIGHT - 4))
                 at -= high
                 parts.append(_bar(place * wide, at, wide, high, kind))
+        parts.append("</g>")
     return _drawing(parts, label, "chart bars")
+
+
+def _line(y: float) -> str:
+    return f'<line class="grid" x1="0" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
 
 
 def _bar(x: float, y: float, wide: float, high: float, kind: str) -> str:
@@ -34,13 +50,13 @@ def _bar(x: float, y: float, wide: float, high: float, kind: str) -> str:
 def lines(curves: Sequence[tuple[str, Sequence[float | None]]], label: str) -> Markup:
     """Return curves over time, each with its class; None leaves a gap."""
     values = [value for _, curve in curves for value in curve if value is not None]
-    most = max(values, default=0) or 1
-    parts = []
+    top = max(values, default=0) or 1
+    parts = [_line(HEIGHT - 2 - share * (HEIGHT - 6)) for share in (0.5, 1.0)]
     for kind, curve in curves:
         wide = WIDTH / max(1, len(curve) - 1)
         for piece in _pieces(curve):
             points = [
-                f"{place * wide:.1f},{HEIGHT - 2 - value / most * (HEIGHT - 6):.1f}"
+                f"{place * wide:.1f},{HEIGHT - 2 - value / top * (HEIGHT - 6):.1f}"
                 for place, value in piece
             ]
             if len(points) == 1:

@@ -1,7 +1,5 @@
-"""Endpoints: how they do, made and changed, tried and looked after."""
+"""Endpoints: how they do, tried, and looked after."""
 
-import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -9,49 +7,75 @@ from typing import Any
 import orjson
 from starlette.responses import RedirectResponse, Response
 
-from hookline import Endpoint
+from hookline import Endpoint, EndpointHealth
+from hookline._app.endpoints import PAUSED
 from hookline._domain import ids
-from hookline._domain.event_type import newest
-from hookline._domain.example import example
+from hookline._domain.overview import Glance
 from hookline._domain.page import Cursor, Window
 from hookline._domain.receiver_check import EVENT as TEST_EVENT
+from hookline._domain.replay import REPLAY
+from hookline._domain.tally import Tally
+from hookline._web.dashboard import catalogue, endpoint_form, sent
 from hookline._web.dashboard.messages import next_of
-from hookline._web.dashboard.routes import WRONG, get, look, post, tried
+from hookline._web.dashboard.routes import Page, get, look, post, tried
 from hookline._web.dashboard.view import HEADERS, View, parsed_time
 from hookline._web.errors import Refused
-from hookline.errors import BlockedDestination, EventTypeNotFound, InvalidInput, InvalidUrl
+from hookline.errors import InvalidInput
 
 LIMIT = 50
 DAY = timedelta(hours=24)
 OVERLAPS = {"0": 0, "1h": 3600, "24h": 86_400, "72h": 259_200}
-_FIELDS = (
-    "url",
-    "description",
-    "events",
-    "uid",
-    "rate_limit",
-    "concurrency",
-    "timeout",
-    "channels",
-)
 
 
 async def anywhere(view: View) -> Response:
     """Lead to the endpoints of the application that is there from the start."""
-    return RedirectResponse(view.url("/apps/default/endpoints"), 303, HEADERS)
+    return RedirectResponse(view.own("/endpoints"), 303, HEADERS)
+
+
+def in_words(
+    view: View, endpoint: Endpoint, health: EndpointHealth | Glance, total: Tally
+) -> tuple[str, str]:
+    """Return how an endpoint is doing: a state for its mark, and a sentence."""
+    if endpoint.disabled:
+        if endpoint.disabled_reason == PAUSED:
+            return "held", view.say("Paused: nothing is sent, and nothing is lost.")
+        return "held", view.say("Stopped, and nothing is lost: {why}", why=endpoint.disabled_reason)
+    if endpoint.pending_since is not None:
+        return "pending", view.say("Its receiver has not confirmed yet that it expects webhooks.")
+    if health.failures:
+        return "failed", view.say(
+            "Failing: {count} attempts in a row. It is tried again by itself.",
+            count=health.failures,
+        )
+    if total.failed:
+        return "succeeded", view.say(
+            "Working. In the last 24 hours {failed} of {all} attempts failed.",
+            failed=f"{total.failed:,}",
+            all=f"{total.attempts:,}",
+        )
+    # What was sent in the last seconds is in the log, and not counted yet.
+    last = health.last_attempt_at
+    if not total.attempts and (last is None or last < datetime.now(UTC) - DAY):
+        return "pending", view.say("Nothing was sent in the last 24 hours.")
+    return "succeeded", view.say("Working: in the last 24 hours everything arrived.")
 
 
 async def _listed(view: View) -> dict[str, Any]:
     app = await view.app()
     key = ids.decode(ids.ENDPOINT, view.query("after"))
     page = await app.endpoint_page(Window(LIMIT, Cursor(key) if key else None))
-    series = await app.figures_of_each(page.items, since=datetime.now(UTC) - DAY)
+    series = await app.figures_of_each(page.items, since=datetime.now(UTC) - DAY, step=3600)
+    glances = await view.webhooks.overview.glances(page.items)
+    there = [each for each in page.items if each.id in glances]
     return {
-        "items": page.items,
+        "items": there,
         "more": next_of(page, ids.ENDPOINT),
         "series": series,
-        "due": await view.webhooks.overview.due(page.items),
-        "troubled": await view.webhooks.overview.trouble(page.items),
+        "glances": glances,
+        "words": {
+            each.id: in_words(view, each, glances[each.id or ""], series[each.id or ""].total)
+            for each in there
+        },
     }
 
 
@@ -67,15 +91,20 @@ async def _one(view: View) -> dict[str, Any]:
     series = await app.figures(endpoint, since=datetime.now(UTC) - DAY)
     attempts = await app.attempts_at(endpoint, window=Window(10, None, descending=True))
     jobs = [job for job in await app.jobs(limit=50) if job.selection.endpoint == endpoint.id]
+    target = await sent.target_of(view, endpoint.id or "")
+    secrets = () if target is None else target.secrets
     return {
         "endpoint": endpoint,
         "health": health,
+        "words": in_words(view, endpoint, health, series.total),
         "figures": series,
         "total": series.total,
         "attempts": attempts.items,
-        "jobs": jobs[:5],
-        "types": await types_of(view),
+        "jobs": [job for job in jobs if job.task == REPLAY][:5],
+        "types": await catalogue.names(view),
         "overlaps": OVERLAPS,
+        "overlap_ends": max((s.expires_at for s in secrets if s.expires_at), default=None),
+        "options": endpoint_form.told(view, endpoint),
         "day_ago": f"{datetime.now(UTC) - DAY:%Y-%m-%dT%H:%M}",
     }
 
@@ -85,176 +114,56 @@ async def one(view: View) -> Response:
     return await view.live_page("endpoint.html", partial(_one, view))
 
 
-async def types_of(view: View) -> list[str]:
-    """Return the names of event types, those that code declares last."""
-    page = await view.webhooks.event_types.page(Window(250))
-    names = [each.name for each in page.items]
-    return [*names, *(n for n in view.webhooks._admission.catalogue.names if n not in names)]  # noqa: SLF001
-
-
-# the form ---------------------------------------------------------------------------------------
-
-
-def blank(endpoint: Endpoint | None) -> dict[str, str]:
-    """Return the fields of a form as they are shown."""
-    if endpoint is None:
-        return dict.fromkeys(_FIELDS, "") | {"events": "*"}
-    return {
-        "url": endpoint.url,
-        "description": endpoint.description,
-        "events": "\n".join(endpoint.events),
-        "uid": endpoint.uid or "",
-        "rate_limit": "" if endpoint.rate_limit is None else f"{endpoint.rate_limit:g}",
-        "concurrency": "" if endpoint.concurrency is None else str(endpoint.concurrency),
-        "timeout": "" if endpoint.timeout is None else f"{endpoint.timeout:g}",
-        "channels": ", ".join(endpoint.channels),
-    }
-
-
-def _split(given: str) -> list[str]:
-    return [part for part in re.split(r"[\s,]+", given) if part]
-
-
-def _number(form: Mapping[str, str], name: str, kind: type[float] = float) -> Any:
-    given = form.get(name, "").strip()
-    try:
-        return kind(given) if given else None
-    except ValueError:
-        raise InvalidInput(f"{name}: expected a number, got {given[:40]!r}") from None
-
-
-def values(form: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a form says of an endpoint; raise InvalidInput."""
-    return {
-        "url": form.get("url", "").strip(),
-        "events": _split(form.get("events", "")) or ["*"],
-        "description": form.get("description", "").strip(),
-        "uid": form.get("uid", "").strip() or None,
-        "rate_limit": _number(form, "rate_limit"),
-        "concurrency": _number(form, "concurrency", int),
-        "timeout": _number(form, "timeout"),
-        "channels": _split(form.get("channels", "")) or None,
-    }
-
-
-def changes(endpoint: Endpoint, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a form is not as it is already."""
-    return {
-        name: value
-        for name, value in wanted.items()
-        if value != (list(old) if isinstance(old := getattr(endpoint, name), tuple) else old)
-    }
-
-
-async def _form(view: View, endpoint: Endpoint | None, problem: str = "") -> Response:
-    shown = blank(endpoint)
-    if view.form:
-        shown = {name: view.form.get(name, "") for name in _FIELDS}
-    return view.page(
-        "endpoint_form.html",
-        422 if problem else 200,
-        endpoint=endpoint,
-        values=shown,
-        problem=problem,
-        types=await types_of(view),
-        verdict=_verdict(view, shown["url"]) if shown["url"] else None,
-    )
-
-
-async def new(view: View) -> Response:
-    """Show the form of a new endpoint."""
-    await view.app()
-    return await _form(view, None)
-
-
-async def create(view: View) -> Response:
-    """Make an endpoint; show its secret, this once."""
-    app = await view.app()
-    try:
-        made = await app.create_endpoint(**values(view.form))
-    except WRONG as error:
-        return await _form(view, None, str(error))
-    return view.page("secret.html", 201, endpoint=made, secret=made.secret, fresh=True, overlap="")
-
-
-async def edit(view: View) -> Response:
-    """Show the form of an endpoint."""
-    return await _form(view, await (await view.app()).endpoint(view.part("id")))
-
-
-async def update(view: View) -> Response:
-    """Change an endpoint."""
-    app = await view.app()
-    found = await app.endpoint(view.part("id"))
-    try:
-        await app.update_endpoint(found, **changes(found, values(view.form)))
-    except WRONG as error:
-        return await _form(view, found, str(error))
-    return _back(view, "changed")
-
-
-def _verdict(view: View, given: str) -> tuple[bool, str]:
-    try:
-        allowed = view.webhooks._admission.allowed(given.strip(), ())  # noqa: SLF001 - one house
-    except (InvalidUrl, BlockedDestination) as error:
-        return False, str(error)
-    return True, allowed
-
-
-async def check(view: View) -> Response:
-    """Say what the guard makes of a URL, while it is typed."""
-    given = view.query("url", 4096)
-    return view.page("verdict.html", verdict=_verdict(view, given) if given else None)
-
-
-# what is done to one ----------------------------------------------------------------------------
-
-
 def _back(view: View, done: str) -> Response:
-    return view.go(f"/apps/{view.part('app')}/endpoints/{view.part('id')}", done=done)
+    return view.go(view.place(f"/endpoints/{view.part('id')}"), done=done)
 
 
 async def send(view: View) -> Response:
-    """Send an example of an event type, made of its schema, to this endpoint alone."""
+    """Send a test, or an example of an event type, to this endpoint alone."""
     app = await view.app()
     name = view.form.get("type", "") or TEST_EVENT
-    if name == TEST_EVENT:
-        data = await _example(view, name) if view.form.get("data", "").strip() else None
-        receipt = await app.send_test(view.part("id"), None, data)
-    else:
-        receipt = await app.send_test(view.part("id"), name, await _example(view, name))
-    return view.go(f"/apps/{view.part('app')}/messages/{receipt.message_id}", done="sent")
+    data = await _data(view, name)
+    receipt = await app.send_test(view.part("id"), None if name == TEST_EVENT else name, data)
+    return view.go(view.place(f"/messages/{receipt.message_id}"), done="sent")
 
 
-async def _example(view: View, name: str) -> Any:
+async def _data(view: View, name: str) -> Any:
+    """Return what is sent: what was typed, or an example made of the event type's schema."""
     given = view.form.get("data", "").strip()
     if given:
         try:
             return orjson.loads(given)
         except orjson.JSONDecodeError as error:
             raise InvalidInput(f"data: is not JSON: {error}") from None
-    try:
-        found = await view.webhooks.event_types.get(name)
-    except EventTypeNotFound:
-        return {"example": True}
-    return example_of(dict(found.schemas or {})) or {"example": True}
+    if name == TEST_EVENT:
+        return None
+    # Without a schema here the façade takes the example of the model, or says it is a test.
+    return catalogue.example_of(await catalogue.found(view, name))
 
 
-def example_of(schemas: Mapping[str, Any]) -> Any:
-    """Return an example of the newest version of an event type's schema."""
-    schema = newest(schemas)
-    return None if schema is None else example(schema)
+# secrets ----------------------------------------------------------------------------------------
+
+
+async def secret(view: View) -> Response:
+    """Show the signing secret; the audit log notes who looked."""
+    app = await view.app()
+    found = await app.endpoint(view.part("id"))
+    shown = await app.show_secret(found)
+    return view.page("secret.html", endpoint=found, secret=shown, why="shown", overlap="")
 
 
 async def rotate(view: View) -> Response:
-    """Give an endpoint a new secret, shown this once; the old one signs along for a while."""
+    """Give an endpoint a new secret; the old one signs along for a while."""
     app = await view.app()
     overlap = view.form.get("overlap", "24h")
     if overlap not in OVERLAPS:
         raise Refused(400, "overlap: expected one of " + ", ".join(OVERLAPS))
     found = await app.endpoint(view.part("id"))
-    secret = await app.rotate_secret(found, overlap=timedelta(seconds=OVERLAPS[overlap]))
-    return view.page("secret.html", endpoint=found, secret=secret, fresh=False, overlap=overlap)
+    made = await app.rotate_secret(found, overlap=timedelta(seconds=OVERLAPS[overlap]))
+    return view.page("secret.html", endpoint=found, secret=made, why="rotated", overlap=overlap)
+
+
+# on and off -------------------------------------------------------------------------------------
 
 
 async def pause(view: View) -> Response:
@@ -278,10 +187,16 @@ async def disable(view: View) -> Response:
     return _back(view, "disabled")
 
 
+async def deletion(view: View) -> Response:
+    """Ask whether an endpoint is to be deleted."""
+    found = await (await view.app()).endpoint(view.part("id"))
+    return view.page("delete.html", endpoint=found)
+
+
 async def delete(view: View) -> Response:
     """Delete an endpoint."""
     await (await view.app()).delete_endpoint(view.part("id"))
-    return view.go(f"/apps/{view.part('app')}/endpoints", done="deleted")
+    return view.go(view.place("/endpoints"), done="deleted")
 
 
 async def recover(view: View) -> Response:
@@ -294,41 +209,50 @@ async def recover(view: View) -> Response:
         since = None
     if since is None:
         raise Refused(422, view.say("Say since when, such as 2026-01-31T12:00."))
+    missing = {"missing": "1"} if "missing" in view.form else {}
+
+    def page(job: Any, problem: str = "") -> Response:
+        return view.page(
+            "count.html",
+            422 if problem else 200,
+            title=view.say("Recover"),
+            target=found.url,
+            since=since,
+            kept={"since": since.isoformat(), **missing},
+            job=job,
+            problem=problem,
+            back=view.own(f"/endpoints/{found.id}"),
+        )
 
     async def work() -> Response:
         job = await app.replay(
-            found,
-            since=since,
-            missing="missing" in view.form,
-            dry_run="sure" not in view.form,
+            found, since=since, missing=bool(missing), dry_run="sure" not in view.form
         )
-        if job.id is not None:
-            return view.go(f"/replays/{job.id}")
-        return view.page("recover.html", endpoint=found, since=since, job=job, problem="")
+        return page(job) if job.id is None else view.go(f"/replays/{job.id}")
 
-    return await tried(
-        work,
-        lambda problem: view.page(
-            "recover.html", 422, endpoint=found, since=since, job=None, problem=problem
-        ),
+    return await tried(view, work, lambda problem: page(None, problem))
+
+
+def pages(home: str) -> tuple[Page, ...]:
+    """Return the pages of an application's endpoints, below `home`."""
+    one_ = f"{home}/endpoints/{{id}}"
+    return (
+        get(f"{home}/endpoints", listed),
+        *endpoint_form.pages(home),
+        get(one_, one),
+        post(f"{one_}/send", send),
+        post(f"{one_}/secret", secret),
+        post(f"{one_}/rotate", rotate),
+        post(f"{one_}/pause", pause),
+        post(f"{one_}/resume", resume),
+        look(f"{one_}/delete", deletion),
+        post(f"{one_}/delete", delete),
+        post(f"{one_}/recover", recover),
     )
 
 
-_ONE = "/apps/{app}/endpoints/{id}"
 PAGES = (
     get("/endpoints", anywhere),
-    get("/apps/{app}/endpoints", listed),
-    post("/apps/{app}/endpoints", create),
-    look("/apps/{app}/endpoints/new", new),
-    look("/apps/{app}/endpoints/check", check),
-    get(_ONE, one),
-    look(f"{_ONE}/edit", edit),
-    post(f"{_ONE}/edit", update),
-    post(f"{_ONE}/send", send),
-    post(f"{_ONE}/rotate", rotate),
-    post(f"{_ONE}/pause", pause),
-    post(f"{_ONE}/resume", resume),
-    post(f"{_ONE}/disable", disable),
-    post(f"{_ONE}/delete", delete),
-    post(f"{_ONE}/recover", recover),
+    *pages("/apps/{app}"),
+    post("/apps/{app}/endpoints/{id}/disable", disable),
 )

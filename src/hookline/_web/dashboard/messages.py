@@ -1,16 +1,18 @@
 """Messages: found, looked at, and sent again."""
 
 import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from hookline import Attempt, DeliveryState, Endpoint, Filter
 from hookline._domain import ids
 from hookline._domain.page import Cursor, Window
-from hookline._web.dashboard import text
-from hookline._web.dashboard.routes import get, post
+from hookline._web.dashboard import catalogue, sent, text
+from hookline._web.dashboard.routes import Page, get, post
 from hookline._web.dashboard.view import HEADERS, View, parsed_time
 from hookline._web.errors import Refused
 from hookline.errors import EndpointNotFound
@@ -19,11 +21,6 @@ LIMIT = 50
 MOST_ATTEMPTS = 200
 """Attempts that the page of a message shows."""
 CURL_BYTES = 16 << 10
-
-
-async def anywhere(view: View) -> Response:
-    """Lead to the messages of the application that is there from the start."""
-    return RedirectResponse(view.url("/apps/default/messages"), 303, HEADERS)
 
 
 def window(view: View, prefix: str = ids.MESSAGE) -> Window:
@@ -45,27 +42,30 @@ def next_of(page: Any, prefix: str = ids.MESSAGE) -> str | None:
     return page.last if isinstance(page.last, str) else ids.encode(prefix, page.last)
 
 
-def _times(view: View) -> dict[str, Any]:
-    times = {}
+def times(view: View, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return the bounds of time that a query or a form has; raise Refused (400)."""
+    bounds = {}
     for name, field in (("after", "from"), ("before", "until")):
         try:
-            times[name] = parsed_time(view.query(field))
+            bounds[name] = parsed_time(given.get(field, "").strip())
         except ValueError:
             raise Refused(
                 400, view.say("{field}: expected a time such as 2026-01-31T12:00", field=field)
             ) from None
-    return times
+    return bounds
 
 
-async def found(view: View) -> dict[str, Any]:
-    """Return the messages that are looked for."""
-    app = await view.app()
+FIELDS = ("app", "q", "type", "status", "endpoint", "from", "until")
+
+
+async def _found(view: View) -> dict[str, Any]:
+    app = None if view.app_name is None else await view.app()
     states = [DeliveryState(s) for s in (view.query("status"),) if s in set(DeliveryState)]
-    endpoint, missing = None, False
-    if view.query("endpoint"):
+    name, missing = view.query("endpoint"), False
+    endpoint = ids.decode(ids.ENDPOINT, name)
+    if name and app is not None:
         try:
-            chosen = await app.endpoint(view.query("endpoint"))
-            endpoint = ids.decode(ids.ENDPOINT, chosen.id or "")
+            endpoint = ids.decode(ids.ENDPOINT, (await app.endpoint(name)).id or "")
         except EndpointNotFound:
             missing = True
     wanted = Filter(
@@ -73,38 +73,36 @@ async def found(view: View) -> dict[str, Any]:
         states=states,
         endpoint=endpoint,
         text=view.query("q") or None,
-        **_times(view),
+        **times(view, view.request.query_params),
     )
-    part = window(view)
-    page = None
-    if not missing:
-        page = await view.webhooks.overview.messages(view.part("app"), wanted, part)
-    types = await view.webhooks.event_types.page()
+    page, part = None, window(view)
+    if not missing and (endpoint is not None or not name):
+        page = await view.webhooks.overview.messages(view.app_name, wanted, part)
     return {
         "items": page.items if page else [],
         "more": next_of(page) if page else None,
-        "filtered": any(
-            view.query(n) for n in ("status", "endpoint", "type", "q", "from", "until")
-        ),
+        "filtered": any(view.query(field) for field in FIELDS[1:]),
         "states": list(DeliveryState),
-        "types": [each.name for each in types.items],
-        "endpoints": (await app.endpoint_page(Window(100))).items,
+        "types": await catalogue.names(view),
+        "endpoints": [] if app is None else (await app.endpoint_page(Window(100))).items,
     }
 
 
 async def listed(view: View) -> Response:
     """List messages; an id that is looked for leads to its message at once."""
-    wanted = view.query("q")
+    wanted, whose = view.query("q"), view.query("app") if view.operator else ""
     if ids.decode(ids.MESSAGE, wanted) is not None:
-        await (await view.app()).message(wanted)
-        return RedirectResponse(
-            view.url(f"/apps/{view.part('app')}/messages/{wanted}"), 303, HEADERS
-        )
-    return await view.live_page("messages.html", partial(found, view))
+        whose = whose or view.app_name or await view.webhooks.overview.owner(wanted)
+        await (await view.app_of(whose)).message(wanted)
+        return view.go(view.place(f"/messages/{wanted}", whose))
+    if whose:
+        await view.app_of(whose)
+        kept = {field: view.query(field) for field in FIELDS[1:]}
+        return view.go(view.place("/messages", whose), **kept)
+    return await view.live_page("messages.html", partial(_found, view))
 
 
-async def facts(view: View) -> dict[str, Any]:
-    """Return a message, where it went, and every attempt."""
+async def _facts(view: View) -> dict[str, Any]:
     app = await view.app()
     message = await app.message(view.part("id"))
     places = await app.destinations(message.id)
@@ -113,7 +111,9 @@ async def facts(view: View) -> dict[str, Any]:
     whole, complete = text.decoded(message.body)
     at: dict[str, list[Attempt]] = {}
     for attempt in attempts[-MOST_ATTEMPTS:]:
-        at.setdefault(attempt.endpoint_id, []).append(attempt)
+        # What the operator's network made of it is the operator's.
+        shown = attempt if view.operator else replace(attempt, detail="")
+        at.setdefault(attempt.endpoint_id, []).append(shown)
     known = {endpoint.id for endpoint, _ in places}
     return {
         "message": message,
@@ -127,6 +127,8 @@ async def facts(view: View) -> dict[str, Any]:
         "complete": complete,
         "curls": {e.id: _curl(e, message.id, message.body) for e, _ in places},
         "waiting": any(not status.state.final for _, status in places),
+        "glances": await view.webhooks.overview.glances([endpoint for endpoint, _ in places]),
+        "headers": await sent.headers(view, message, attempts[-MOST_ATTEMPTS:]),
         "answers": {a.id: text.decoded(a.response_body) for a in attempts[-MOST_ATTEMPTS:]},
     }
 
@@ -145,9 +147,9 @@ def _curl(endpoint: Endpoint, message_id: str, body: bytes) -> str:
     )
 
 
-async def one(view: View) -> Response:
+async def _one(view: View) -> Response:
     """Show a message: what it says, where it went, and every attempt."""
-    return await view.live_page("message.html", partial(facts, view))
+    return await view.live_page("message.html", partial(_facts, view))
 
 
 async def payload(view: View) -> Response:
@@ -188,15 +190,23 @@ async def erase(view: View) -> Response:
 
 
 def _back(view: View, done: str) -> Response:
-    return view.go(f"/apps/{view.part('app')}/messages/{view.part('id')}", done=done)
+    return view.go(view.place(f"/messages/{view.part('id')}"), done=done)
+
+
+def pages(home: str) -> tuple[Page, ...]:
+    """Return the pages of an application's messages, below `home`."""
+    one = f"{home}/messages/{{id}}"
+    return (
+        get(f"{home}/messages", listed),
+        get(one, _one),
+        get(f"{one}/payload", payload),
+        post(f"{one}/resend", resend),
+    )
 
 
 PAGES = (
-    get("/messages", anywhere),
-    get("/apps/{app}/messages", listed),
-    get("/apps/{app}/messages/{id}", one),
-    get("/apps/{app}/messages/{id}/payload", payload),
-    post("/apps/{app}/messages/{id}/resend", resend),
+    get("/messages", listed),
+    *pages("/apps/{app}"),
     post("/apps/{app}/messages/{id}/cancel", cancel),
     post("/apps/{app}/messages/{id}/replay", replay),
     post("/apps/{app}/messages/{id}/erase", erase),

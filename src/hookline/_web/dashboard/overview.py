@@ -18,24 +18,24 @@ RANGES = {
     "30d": timedelta(days=30),
 }
 QUANTILES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+MOST_TROUBLED = 50
 
 
 async def _look(view: View) -> dict[str, Any]:
-    webhooks = view.webhooks
+    webhooks, name = view.webhooks, view.app_name
     chosen = view.query("range")
     chosen = chosen if chosen in RANGES else "1h"
     now = datetime.fromtimestamp(webhooks._runtime.clock.now() / 1000).astimezone()  # noqa: SLF001
     since = now - RANGES[chosen]
-    name: str | None = view.request.path_params.get("app")
     if name is None:
         figures, info = await webhooks.all_figures(since=since), None
     else:
         figures = await (await view.app()).figures(since=since)
         info = await webhooks.applications.get(name)
     backlog = await webhooks.overview.backlog(name)
+    troubled = await webhooks.overview.troubled(MOST_TROUBLED, name)
     total = figures.total
     minutes = RANGES[chosen].total_seconds() / 60
-    curves = [(name, [tally.quantile(q) for tally in figures.tallies]) for q, name in QUANTILES]
     return {
         "ranges": RANGES,
         "chosen": chosen,
@@ -44,10 +44,12 @@ async def _look(view: View) -> dict[str, Any]:
         "total": total,
         "per_minute": total.attempts / minutes,
         "quantiles": [(name, total.quantile(q)) for q, name in QUANTILES],
-        "curves": curves,
+        "curves": [(name, [each.quantile(q) for each in figures.tallies]) for q, name in QUANTILES],
         "backlog": backlog,
         "capped": max(backlog.due, backlog.unrouted) >= MOST_COUNTED,
-        "troubled": await webhooks.overview.troubled(20, name),
+        "troubled": troubled,
+        "failing": sum(each.disabled_at is None for each in troubled),
+        "most": MOST_TROUBLED,
         "info": info,
     }
 

@@ -82,7 +82,7 @@ async def check_form(view: View) -> None:
 
 
 async def tried(
-    work: Callable[[], Awaitable[Response]], again: Callable[[str], Response]
+    view: View, work: Callable[[], Awaitable[Response]], again: Callable[[str], Response]
 ) -> Response:
     """Do what a form asks for; show the form once more when that cannot be."""
     try:
@@ -90,7 +90,7 @@ async def tried(
     except HooklineError as error:
         if isinstance(error, StorageError):
             raise
-        return again(str(error))
+        return again(view.tell(error))
 
 
 def all_pages(*modules: Sequence[Page]) -> list[Page]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -12,10 +13,12 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
-from hookline import ApplicationWebhooks, Webhooks
+from hookline import ApplicationWebhooks, EventType, Job, Webhooks
 from hookline._domain import finding
 from hookline._domain.audit import Actor, acting
 from hookline._domain.history import queued
+from hookline._domain.overview import MOST_GLANCED
+from hookline._domain.page import Page, Window
 from hookline._web.dashboard import charts, text
 from hookline._web.dashboard.session import Brakes, Session, Sessions
 from hookline._web.dashboard.words import LANGUAGES, translated
@@ -66,7 +69,9 @@ def environment(packages: Iterable[str]) -> Environment:
     made.filters |= {
         "harmless": text.harmless,
         "number": number,
+        "g": "{:g}".format,
         "queued": queued,
+        "glanced": partial(queued, most=MOST_GLANCED),
         "ms": milliseconds,
     }
     made.globals |= {
@@ -106,8 +111,10 @@ class House:
 
 
 class View:
-    """One request."""
+    """One request of an operator. The portal's are of a customer: what differs is said here."""
 
+    operator: ClassVar[bool] = True
+    """Whether the reader runs the deployment, and may see more than one application."""
     cookies: ClassVar[Mapping[str, str]] = {
         "session": SESSION,
         "language": LANGUAGE,
@@ -199,11 +206,47 @@ class View:
         value: str = self.request.path_params[name]
         return value
 
+    def all_of(self, name: str) -> list[str]:
+        """Return every value that the form has under a name."""
+        return [value for each, value in self.chosen if each == name]
+
+    # whose it is ---------------------------------------------------------------------------
+
+    @property
+    def app_name(self) -> str | None:
+        """The application that is looked at, by id or uid; None for all of them."""
+        name: str | None = self.request.path_params.get("app")
+        return name
+
     async def app(self) -> ApplicationWebhooks:
-        """Return the application of the path; raise ApplicationNotFound."""
+        """Return the application that is looked at; raise ApplicationNotFound."""
         if self.application is None:
-            self.application = await self.house.tenants.find(self.part("app"))
+            self.application = await self.house.tenants.find(self.app_name or "default")
         return self.application
+
+    async def app_of(self, name: str) -> ApplicationWebhooks:
+        """Return another application; raise ApplicationNotFound."""
+        return await self.house.tenants.find(name)
+
+    def place(self, path: str = "", app: str = "") -> str:
+        """Return where a page of an application is: of the one that is looked at unless told."""
+        return f"/apps/{app or self.app_name or 'default'}{path}"
+
+    def own(self, path: str = "", app: str = "", **query: Any) -> str:
+        """Return a link to a page of an application."""
+        return self.url(self.place(path, app), **query)
+
+    async def job(self, name: str) -> tuple[Job, ApplicationWebhooks]:
+        """Return a replay, and whose it is; raise JobNotFound."""
+        return await self.webhooks.any_job(name)
+
+    async def jobs(self, window: Window) -> Page[Job]:
+        """Return a part of the replays."""
+        return await self.webhooks.all_jobs(window)
+
+    def offers(self, event_type: EventType) -> bool:  # noqa: ARG002 - the portal tells
+        """Tell whether the reader hears of an event type."""
+        return True
 
     # answers -------------------------------------------------------------------------------
 
@@ -214,11 +257,13 @@ class View:
             "_": self.say,
             "url": self.url,
             "asset": self.asset,
+            "own": self.own,
+            "operator": self.operator,
             "may_write": self.may_write,
             "when": self.when,
             "languages": LANGUAGES,
             "themes": THEMES,
-            "app_name": self.request.path_params.get("app", "default"),
+            "app_name": self.app_name,
             "now": datetime.now(UTC),
             **values,
         }

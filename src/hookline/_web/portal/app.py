@@ -7,16 +7,34 @@ from typing import Any
 from starlette.responses import Response
 
 from hookline import Webhooks
+from hookline._web.dashboard import (
+    endpoints,
+    event_types,
+    letters,
+    messages,
+    overview,
+    replays,
+    signatures,
+)
 from hookline._web.dashboard.app import Dashboard
 from hookline._web.dashboard.assets import Assets
-from hookline._web.dashboard.routes import Page, all_pages
+from hookline._web.dashboard.routes import Page, all_pages, get
 from hookline._web.dashboard.session import Sessions
-from hookline._web.portal import catalogue, endpoints, entry, messages
+from hookline._web.portal import entry
 from hookline._web.portal.view import PortalView, application_of
 
 ROOT = "/portal"
 ASSETS = Assets(Path(__file__).parent / "static")
-PAGES = all_pages(entry.PAGES, endpoints.PAGES, messages.PAGES, catalogue.PAGES)
+PAGES = all_pages(
+    entry.PAGES,
+    (get("/overview", overview.show),),
+    endpoints.pages(""),
+    messages.pages(""),
+    letters.PAGES,
+    replays.PAGES,
+    event_types.SHARED,
+    signatures.PAGES,
+)
 
 
 class Portal(Dashboard):

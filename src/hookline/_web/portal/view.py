@@ -7,16 +7,21 @@ from typing import Any, ClassVar, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hookline import ApiKey, ApplicationWebhooks
+from hookline import ApiKey, ApplicationWebhooks, EventType, Job
 from hookline._domain import branding
 from hookline._domain.api_key import APPLICATION
+from hookline._domain.page import Page, Window
+from hookline._domain.replay import REPLAY
 from hookline._settings import Settings
 from hookline._web.dashboard.view import HEADERS, House, View
 from hookline._web.errors import Refused
-from hookline._web.portal.words_zh import ZH
-from hookline.errors import BlockedDestination, EndpointDisabled
+from hookline.errors import (
+    ApplicationNotFound,
+    BlockedDestination,
+    EndpointDisabled,
+    JobNotFound,
+)
 
-WORDS: Mapping[str, Mapping[str, str]] = {"zh-CN": ZH}
 FRAMES = ("iframe", "frame", "object", "embed")
 
 
@@ -74,6 +79,7 @@ def application_of(key: ApiKey) -> str:
 class PortalView(View):
     """One request. Its application is the session's, whatever the path says."""
 
+    operator = False
     cookies: ClassVar[Mapping[str, str]] = {
         "session": "hookline_portal",
         "language": "hookline_portal_language",
@@ -85,13 +91,6 @@ class PortalView(View):
         super().__init__(house, request)
         self.look = look(house.webhooks.settings)
         self.headers = self.look.headers
-
-    def say(self, sentence: str, /, **values: Any) -> str:
-        """Return a sentence in the reader's language; the portal's own words come first."""
-        own = WORDS.get(self.language, {}).get(sentence)
-        if own is None:
-            return super().say(sentence, **values)
-        return own.format(**values) if values else own
 
     @property
     def name(self) -> str:
@@ -113,15 +112,37 @@ class PortalView(View):
         """Whether the page is shown inside another."""
         return self.request.headers.get("sec-fetch-dest", "") in FRAMES
 
-    def part(self, name: str) -> str:
-        """Return a part of the path; the application is never in it."""
-        return self.app_id if name == "app" else super().part(name)
+    @property
+    def app_name(self) -> str:
+        """The session's application, the only one."""
+        return self.app_id
 
-    async def app(self) -> ApplicationWebhooks:
-        """Return the session's application; raise ApplicationNotFound."""
-        if self.application is None:
-            self.application = await self.house.tenants.find(self.app_id)
-        return self.application
+    async def app_of(self, name: str) -> ApplicationWebhooks:
+        """Return the session's application; raise ApplicationNotFound for every other."""
+        if name != self.app_id:
+            raise ApplicationNotFound(f"no application {name!r}")
+        return await self.app()
+
+    def place(self, path: str = "", app: str = "") -> str:  # noqa: ARG002 - there is only one
+        """Return where a page of the application is."""
+        return path or "/overview"
+
+    async def job(self, name: str) -> tuple[Job, ApplicationWebhooks]:
+        """Return a replay of the application; raise JobNotFound."""
+        app = await self.app()
+        job = await app.job(name)
+        if job.task != REPLAY:
+            raise JobNotFound(f"no job {name!r}")
+        return job, app
+
+    async def jobs(self, window: Window) -> Page[Job]:
+        """Return a part of the application's replays."""
+        page = await (await self.app()).job_page(window)
+        return Page([job for job in page.items if job.task == REPLAY], page.more, page.last)
+
+    def offers(self, event_type: EventType) -> bool:
+        """Tell whether customers hear of it: not while it is behind a flag, or archived."""
+        return not event_type.feature_flags and not event_type.archived
 
     def context(self, **values: Any) -> dict[str, Any]:
         """Return what every template may use."""

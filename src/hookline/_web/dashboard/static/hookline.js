@@ -56,6 +56,13 @@ document.addEventListener("click", (event) => {
   if (button.dataset.copy !== undefined) copy(button, button.dataset.copy);
   if (button.dataset.copyLink !== undefined) copy(button, location.origin + location.pathname);
   if (button.dataset.sure && !confirm(button.dataset.sure)) event.preventDefault();
+  const offers = button.closest("[data-offers]");
+  if (offers) {
+    // Everything gives way to what is chosen.
+    const area = document.getElementById(offers.dataset.offers);
+    const lines = area.value.split(/[\s,]+/).filter((line) => line && line !== "*" && line !== button.value);
+    area.value = [...lines, button.value].join("\n");
+  }
   if (button.dataset.live !== undefined) {
     const paused = button.closest(".live").classList.toggle("paused");
     button.setAttribute("aria-pressed", String(paused));
@@ -80,3 +87,36 @@ document.addEventListener("htmx:sseBeforeMessage", (event) => {
   if (busy) event.preventDefault();
 });
 document.addEventListener("htmx:sseMessage", tick);
+
+// A stream ends by itself now and then, and another is opened: only one that stays away is told of.
+const away = new Map();
+function lost(place, is) {
+  const word = place.querySelector(".live-word");
+  place.classList.toggle("lost", is);
+  word.textContent = is ? word.dataset.lost : word.dataset.here;
+}
+document.addEventListener("htmx:sseError", (event) => {
+  const place = event.target.closest(".live");
+  if (place && !away.has(place)) away.set(place, setTimeout(() => lost(place, true), 8000));
+});
+document.addEventListener("htmx:sseOpen", (event) => {
+  const place = event.target.closest(".live");
+  if (!place) return;
+  clearTimeout(away.get(place));
+  away.delete(place);
+  lost(place, false);
+});
+
+// What was sent once is not sent twice by an impatient click.
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (event.defaultPrevented || !button || event.target.method !== "post") return;
+  button.setAttribute("aria-busy", "true");
+  setTimeout(() => { button.disabled = true; });
+});
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("button[aria-busy]")) {
+    button.removeAttribute("aria-busy");
+    button.disabled = false;
+  }
+});
