@@ -1,5 +1,5 @@
 # make run · make test · make check · make docs · make bench · make fuzz · make dist: each does its own set-up.
-.PHONY: run test check format docs wheel bench fuzz api-fuzz dist clean
+.PHONY: run test check format docs wheel bench fuzz api-fuzz screenshots dist clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -16,6 +16,7 @@ help:
 	@echo "make bench  the benchmarks, one table"
 	@echo "make fuzz   look for input that breaks a promise: SECONDS=60 a target, TARGETS='url headers'"
 	@echo "make dist   build wheel and sdist, twice the same, and try them: PYTHONS='python3.12 python3.13'"
+	@echo "make screenshots  the pictures of the pages in docs/images"
 	@echo "make api-fuzz  hostile requests to the REST API: EXAMPLES=300 for each operation"
 
 # One virtual environment, two stamps: running needs less than testing.
@@ -83,6 +84,10 @@ $(VENV)/release.stamp: pyproject.toml | $(BIN)/python
 
 dist: $(VENV)/release.stamp
 	$(BIN)/python -m tools.dist $(foreach python,$(PYTHONS),--python $(python)) $(ARGS)
+
+# The pages as pictures, in docs/images: a server with made-up data, and the Chromium of this machine.
+screenshots: $(VENV)/dev.stamp
+	HOOKLINE_DEVELOPMENT=1 $(BIN)/python -m tools.screenshots $(NAMES)
 
 clean:
 	rm -rf $(VENV) var dist src/hookline/_web/site/built receivers/node/node_modules receivers/node/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -246,12 +246,14 @@ def _tuples(
     table: sa.Table, rows: Iterator[dict[str, Any]], as_uuid: Collection[str] = ()
 ) -> Iterator[tuple[Any, ...]]:
     """Return rows in the table's order; a column they do not name is null, or empty."""
-    empty = {c.name: None if c.nullable else c.type.python_type() for c in table.columns}
+    empty = [(c.name, None if c.nullable else c.type.python_type()) for c in table.columns]
+    keys = [place for place, (name, _) in enumerate(empty) if name in as_uuid]
     for row in rows:
-        whole = empty | row
-        for name in as_uuid:
-            whole[name] = uuid.UUID(bytes=whole[name])
-        yield tuple(whole[name] for name in empty)
+        values = [row.get(name, default) for name, default in empty]
+        for place in keys:
+            if values[place] is not None:
+                values[place] = uuid.UUID(bytes=values[place])
+        yield tuple(values)
 
 
 def _file(url: str) -> str:

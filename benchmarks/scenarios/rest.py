@@ -17,7 +17,7 @@ from hookline import Webhooks
 
 MESSAGES = 15_000
 CALLERS = 64
-PATIENCE = 30.0
+PATIENCE = 120.0
 APPLICATION = "bench"
 
 
@@ -87,13 +87,14 @@ async def key(database: str) -> str:
 
 
 @contextmanager
-def served(database: str) -> Iterator[tuple[str, int]]:
-    """Serve the API alone, in a process of its own; give its URL and process id."""
+def served(database: str, **settings: str) -> Iterator[tuple[str, int]]:
+    """Serve without delivering, in a process of its own; give its URL and process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "hookline", "serve", "--port", str(port), "--api-only"]
     environment = {**os.environ, "HOOKLINE_DATABASE": database, "HOOKLINE_DEVELOPMENT": "1"}
+    environment |= settings
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -1,8 +1,6 @@
 """A server, a receiver, and a real browser where there is one. Nothing is installed for it."""
 
 import asyncio
-import os
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import uvicorn
+from tools import chromium
 
 from hookline._web.api.app import build
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 15_000
 """Milliseconds that a page may take."""
 
@@ -25,11 +23,9 @@ def browser(migrated_file):
     For a module: Playwright's loop runs in this thread while it is open, and lets no other.
     """
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = os.environ.get("HOOKLINE_TEST_BROWSER") or next(
-        filter(None, map(shutil.which, NAMES)), ""
-    )
+    found = chromium.find()
     if not found:
-        pytest.skip("no browser found; apt-get install chromium, or set HOOKLINE_TEST_BROWSER")
+        pytest.skip(chromium.MISSING)
     with api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield launched

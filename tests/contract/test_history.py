@@ -9,6 +9,7 @@ from hookline._domain import ids
 from hookline._domain.delivery import Decision, DeliveryState, Failure, Outcome
 from hookline._domain.history import EndpointStats, Filter
 from hookline._domain.page import Cursor, Window
+from hookline._domain.tally import Tally
 
 EXHAUSTED = Decision(DeliveryState.EXHAUSTED)
 EVERYTHING = Filter()
@@ -105,6 +106,16 @@ async def test_a_page_ends_its_search(bench, monkeypatch):
                 break
             cursor = Cursor(page.last)
         assert (found, reads) == (["rare", "rare"], 3)
+
+
+async def test_a_page_looks_further_when_its_first_look_found_too_little(bench, monkeypatch):
+    """What is rare is found behind the first rows."""
+    monkeypatch.setattr("hookline._storage.search.FIRST_LOOK", 2)
+    async with bench as b:
+        await published(b, "rare", "a", "a", "a", "a")
+        wanted = Filter(event_types=("rare",))
+        page = await b.store.history.messages(b.app, wanted, Window(1, None, descending=True))
+        assert (names(page), page.more) == (["rare"], False)
 
 
 async def worked(b):
@@ -204,6 +215,27 @@ async def test_figures_of_an_endpoint(bench):
         assert await stats(one, 0, b.now + 1, b.now) == EndpointStats(1, 1, 1, 1, 0)
         assert await stats(one, 0, b.now, b.now) == EndpointStats(0, 0, 1, 1, 0)
         assert await stats(two, 0, b.now + 1, b.now) == EndpointStats(0, 0, 0, 4, 0)
+
+
+async def test_stats_of_hours_that_are_over_come_from_tallies(bench):
+    """Those of parts of hours, and of the last minutes, from the log."""
+    async with bench as b:
+        [key] = await b.declare("a", events=["*"])
+        hour = 3_600_000
+        this = b.now // hour * hour
+        tallies = {
+            (key, this // 1000 - 2 * 3600): Tally(succeeded=3, failed=2, exhausted=1),
+            (key, this // 1000 - 700 * 3600): Tally(succeeded=5),
+        }
+        await b.store.tallies.add(tallies)
+        stats = b.store.history.stats
+        assert await stats(key, this - 3 * hour, b.now, b.now) == EndpointStats(3, 1)
+        assert await stats(key, this - 800 * hour, b.now, b.now) == EndpointStats(8, 1)
+        assert await stats(key, this - 2 * hour + 1, b.now, b.now) == EndpointStats()
+        assert await stats(key, this - 2 * hour, this - 2 * hour + 1, b.now) == EndpointStats()
+        await b.publish(1)
+        await b.settle((await b.route()).leased)
+        assert await stats(key, this - 3 * hour, b.now + 1, b.now) == EndpointStats(4, 1)
 
 
 @pytest.mark.parametrize(

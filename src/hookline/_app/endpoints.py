@@ -147,7 +147,11 @@ class Endpoints(Publishing):
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> EndpointStats:
-        """Count how deliveries ended from `since` (28 days ago) until before `until` (now)."""
+        """Count how deliveries ended from `since` (28 days ago) until before `until` (now).
+
+        Whole hours that are over by what was tallied: of a worker that was killed, what it did in
+        its last seconds may be missing. The rest is counted in the log.
+        """
         key = await self._endpoint_key(endpoint)
         now = self._runtime.clock.now()
         first = now - STATS_MS if since is None else check.milliseconds("since", since)

@@ -35,7 +35,7 @@ class Figures(Scope):
             kind, subject = Kind.ENDPOINT, await self._endpoint_key(endpoint)
         start, end, step = self._range(kind, since, until, step)
         rows = await self._ask(
-            lambda e, app: e.store.tallies.read(kind, subject or app, start, end)
+            lambda e, app: e.store.tallies.read(kind, subject or app, start, end, step)
         )
         return series(start, end, step, rows)
 
@@ -51,7 +51,7 @@ class Figures(Scope):
         keys = {e.id or "": ids.decode(ids.ENDPOINT, e.id or "") or b"" for e in endpoints}
         start, end, step = self._range(Kind.ENDPOINT, since, until, step)
         found = await self._ask(
-            lambda e, _: e.store.tallies.read_each(Kind.ENDPOINT, keys.values(), start, end)
+            lambda e, _: e.store.tallies.read_each(Kind.ENDPOINT, keys.values(), start, end, step)
         )
         return {name: series(start, end, step, found.get(key, ())) for name, key in keys.items()}
 

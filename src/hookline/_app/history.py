@@ -173,8 +173,9 @@ class History(Scope):
         From the day of `since` until before `until`, 366 days at most; days without any are left
         out. Days that are over are kept when messages and log have gone by retention.
         """
-        days = span(since, until, self._runtime.clock.now())
-        return await self._ask(lambda e, app: e.store.usage.days(app, days))
+        now = self._runtime.clock.now()
+        days = span(since, until, now)
+        return await self._ask(lambda e, app: e.store.usage.days(app, days, now))
 
     async def erase(self, message_id: str) -> None:
         """Erase what a message said and what was answered to it; that it was sent stays known."""

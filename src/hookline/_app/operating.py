@@ -86,8 +86,9 @@ class Operating(Scope):
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> list[Usage]:
         """Count messages and attempts of every application: `usage`, deleted ones too."""
-        days = span(since, until, self._runtime.clock.now())
-        return await self._ask(lambda e, _: e.store.usage.days(None, days))
+        now = self._runtime.clock.now()
+        days = span(since, until, now)
+        return await self._ask(lambda e, _: e.store.usage.days(None, days, now))
 
     # audit ---------------------------------------------------------------------------------
 

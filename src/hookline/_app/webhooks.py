@@ -165,7 +165,7 @@ class Webhooks(Operating, ApplicationWebhooks):
     ) -> Series:
         """Return how attempts ended over all applications: see `figures`."""
         start, end, step = self._range(Kind.ALL, since, until, step)
-        rows = await self._ask(lambda e, _: e.store.tallies.read(Kind.ALL, None, start, end))
+        rows = await self._ask(lambda e, _: e.store.tallies.read(Kind.ALL, None, start, end, step))
         return series(start, end, step, rows)
 
     def _configure(self, **changes: Any) -> None:

@@ -7,6 +7,7 @@ from hookline._domain.address import Policy, Verdict, judge_url
 from hookline._domain.breaker import DISABLE_AFTER, WARN_AFTER, CircuitState
 from hookline._domain.encryption import EncryptionKey
 from hookline._domain.finding import Finding, number, ok, problem, span, warning
+from hookline._domain.history import MOST_QUEUED, queued
 from hookline._domain.url import parse
 from hookline._domain.vitals import EndpointSigns, Pulse, Vitals
 from hookline.errors import InvalidUrl
@@ -29,7 +30,7 @@ def delivery(
 ) -> Iterator[Finding]:
     """Judge workers, backlog and endpoints."""
     waiting = [e for e in vitals.active if e.due and not e.waits(vitals.now)]
-    yield workers(vitals, sum(e.due for e in waiting))
+    yield workers(vitals, [e.due for e in waiting])
     yield dead_workers(vitals.pulse)
     yield unrouted(vitals)
     yield backlog(vitals, waiting)
@@ -45,8 +46,8 @@ def delivery(
     yield certificates(vitals, terms)
 
 
-def workers(vitals: Vitals, due: int) -> Finding:
-    """Judge whether anybody delivers."""
+def workers(vitals: Vitals, due: Sequence[int]) -> Finding:
+    """Judge whether anybody delivers; so much is due at each endpoint."""
     pulse = vitals.pulse
     if pulse.delivering:
         hosts = len({worker.host for worker in pulse.living})
@@ -56,17 +57,23 @@ def workers(vitals: Vitals, due: int) -> Finding:
     if pulse.owned is None and vitals.sqlite is not None:
         return ok("workers", "whether a process delivers cannot be told on this platform")
     start = "start one: hookline worker, or an application that delivers (deliver=true)"
-    if due or vitals.unrouted:
+    if any(due) or vitals.unrouted:
         waiting = [
             text
             for count, text in (
                 (vitals.unrouted, number(vitals.unrouted, "new message")),
-                (due, number(due, "delivery", "deliveries") + " due"),
+                (sum(due), deliveries(due) + " due"),
             )
             if count
         ]
         return problem("workers", f"no worker is running; waiting: {', '.join(waiting)}", start)
     return warning("workers", "no worker is running: what is published waits", start)
+
+
+def deliveries(counts: Sequence[int]) -> str:
+    """Return a number of deliveries, counted by endpoint, with its noun: `12,000+ deliveries`."""
+    found = number(sum(counts), "delivery", "deliveries")
+    return found.replace(" ", "+ ", 1) if max(counts, default=0) >= MOST_QUEUED else found
 
 
 def dead_workers(pulse: Pulse) -> Finding:
@@ -101,17 +108,17 @@ def unrouted(vitals: Vitals) -> Finding:
 def backlog(vitals: Vitals, waiting: Iterable[EndpointSigns]) -> Finding:
     """Judge whether the workers keep up."""
     behind = sorted(waiting, key=lambda e: e.oldest_due or vitals.now)
-    due = sum(e.due for e in behind)
     if not behind:
         return ok("backlog", "nothing is due")
     age = vitals.now - (behind[0].oldest_due or vitals.now)
-    summary = f"{number(due, 'delivery', 'deliveries')} due, the oldest for {span(age)}"
+    summary = f"{deliveries([e.due for e in behind])} due, the oldest for {span(age)}"
     if age < BEHIND:
         return ok("backlog", summary)
+    waits = [(e, vitals.now - (e.oldest_due or vitals.now)) for e in behind]
     items = (
-        f"{e.url}: {e.due:,} due, the oldest for {span(vitals.now - (e.oldest_due or vitals.now))}"
-        for e in behind
-        if vitals.now - (e.oldest_due or vitals.now) >= PATIENCE
+        f"{e.url}: {queued(e.due)} due, the oldest for {span(waited)}"
+        for e, waited in waits
+        if waited >= PATIENCE
     )
     if not vitals.pulse.delivering:
         advice = "no worker is running: hookline worker"
@@ -155,7 +162,7 @@ def circuits(vitals: Vitals) -> Finding:
         probe = f"next probe in {span(wait)}" if wait > 0 else "a probe is due"
         if circuit.state is CircuitState.HALF_OPEN:
             probe = "a probe is under way"
-        found.append(f"{endpoint.url}: failing{ago}, {probe}; {endpoint.due:,} waiting")
+        found.append(f"{endpoint.url}: failing{ago}, {probe}; {queued(endpoint.due)} waiting")
     if not found:
         return ok("circuits", "all closed")
     return warning(
@@ -192,15 +199,14 @@ def disabled(vitals: Vitals) -> Finding:
     holding = [e for e in off if e.held]
     if not holding:
         return ok("disabled", f"{len(off):,}, nothing held" if off else "none")
-    held = sum(e.held for e in holding)
     return warning(
         "disabled",
         f"{number(len(holding), 'disabled endpoint')} hold{'s' * (len(holding) == 1)} "
-        f"{number(held, 'delivery', 'deliveries')}",
+        f"{deliveries([e.held for e in holding])}",
         "when the receiver is well again: await webhooks.enable(url) sends what is held",
         (
             f"{e.url}: {e.disabled_reason or 'disabled'}, "
-            f"{span(vitals.now - (e.disabled_at or vitals.now))} ago; {e.held:,} held"
+            f"{span(vitals.now - (e.disabled_at or vitals.now))} ago; {queued(e.held)} held"
             for e in holding
         ),
     )
@@ -225,7 +231,7 @@ def _pending(endpoint: EndpointSigns, now: int) -> str:
     again = "not asked again by itself"
     if endpoint.next_try_at is not None:
         again = f"asked again in {span(max(0, endpoint.next_try_at - now))}"
-    return f"{endpoint.url}: {why}; pending for {since}, {again}, {endpoint.held:,} held"
+    return f"{endpoint.url}: {why}; pending for {since}, {again}, {queued(endpoint.held)} held"
 
 
 def secrets(vitals: Vitals, keys: Sequence[EncryptionKey]) -> Finding:

@@ -129,4 +129,4 @@ def series(start: int, end: int, step: int, rows: Iterable[tuple[int, Tally]]) -
         place = (at - first) // step
         if 0 <= place < len(points):
             points[place].append(tally)
-    return Series(first, step, [total(each) for each in points])
+    return Series(first, step, [each[0] if len(each) == 1 else total(each) for each in points])

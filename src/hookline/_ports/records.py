@@ -7,7 +7,7 @@ from hookline._domain.audit import AuditEntry, AuditFilter
 from hookline._domain.history import Attempted, AttemptOf, EndpointStats, Filter, Head, Message
 from hookline._domain.overview import DeadLetter, Glance, Stands, Trouble
 from hookline._domain.page import Page, Window
-from hookline._domain.tally import Kind, Tally
+from hookline._domain.tally import MINUTE, Kind, Tally
 from hookline._domain.usage import Usage
 
 
@@ -139,7 +139,7 @@ class Operational(Protocol):
 class Usages(Protocol):
     """How much was sent, by application and day."""
 
-    async def days(self, app: bytes | None, days: range) -> list[Usage]:
+    async def days(self, app: bytes | None, days: range, now: int) -> list[Usage]:
         """Return what was done on these days (since 1970), of one application or of all."""
         ...
 
@@ -154,13 +154,13 @@ class Tallies(Protocol):
         """Add counts, by endpoint and the minute (Unix s) they are of."""
 
     async def read(
-        self, kind: Kind, subject: bytes | None, start: int, end: int
+        self, kind: Kind, subject: bytes | None, start: int, end: int, step: int = MINUTE
     ) -> list[tuple[int, Tally]]:
-        """Return what was counted from `start` until before `end`, each with its time."""
+        """Return what was counted from `start` until before `end`, in spans of `step`."""
         ...
 
     async def read_each(
-        self, kind: Kind, subjects: Iterable[bytes], start: int, end: int
+        self, kind: Kind, subjects: Iterable[bytes], start: int, end: int, step: int = MINUTE
     ) -> dict[bytes, list[tuple[int, Tally]]]:
         """Return the same for several endpoints or applications."""
         ...

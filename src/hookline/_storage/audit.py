@@ -1,6 +1,7 @@
 """The audit log: its lines are written in the transaction of the change they tell of."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,10 +12,13 @@ from hookline._domain.audit import Actor, AuditEntry, AuditFilter, acting
 from hookline._domain.operational import CHANGED, DISABLED, MANUAL
 from hookline._domain.page import Page, Window
 from hookline._engine.keys import new_key
-from hookline._storage import operational, paging
+from hookline._storage import operational, search
 from hookline._storage.part import Part
-from hookline._storage.rows import first_key, milliseconds, time
+from hookline._storage.rows import first_key, time
 from hookline._storage.schema import audit, endpoint, message
+
+LOOKED_AT = 20_000
+"""Entries a page looks at, at most: they are small."""
 
 
 async def note(
@@ -84,34 +88,41 @@ class SqlAudit(Part):
         self, app: bytes | None, wanted: AuditFilter, window: Window
     ) -> Page[AuditEntry]:
         """Return entries, of one application if it is given."""
-        query = sa.select(audit).where(*_conditions(wanted))
+        looked_at = sa.select(audit)
         if app is not None:
-            query = query.where(audit.c.app_id == app)
+            looked_at = looked_at.where(audit.c.app_id == app)
+        within = search.span(wanted.after, wanted.before)
         async with self._reading() as connection:
-            rows, more = await paging.rows(connection, query, audit.c.id, window)
-        return Page([_entry(row) for row in rows], more, rows[-1].id if rows else None)
+            rows, more, last = await search.filtered(
+                connection,
+                looked_at,
+                audit,
+                partial(_conditions, wanted),
+                window,
+                within=within,
+                most=LOOKED_AT,
+            )
+        return Page([_entry(row) for row in rows], more, last)
 
     async def prune(self, before: int) -> None:
         """Remove what is older, in small batches."""
         await self._prune(audit, audit.c.id < first_key(before))
 
 
-def _conditions(wanted: AuditFilter) -> Iterator[sa.ColumnElement[bool]]:
+def _conditions(wanted: AuditFilter, part: Any) -> list[sa.ColumnElement[bool]]:
+    found = []
     if wanted.action is not None:
         family = wanted.action.removesuffix("*")
         if family != wanted.action:
-            yield audit.c.action.startswith(family, autoescape=True)
+            found.append(part.action.startswith(family, autoescape=True))
         else:
-            yield audit.c.action == wanted.action
+            found.append(part.action == wanted.action)
     if wanted.actor is not None:
-        named = (audit.c.actor, audit.c.actor_id, audit.c.actor_name)
-        yield sa.or_(*(column == wanted.actor for column in named))
+        named = (part.actor, part.actor_id, part.actor_name)
+        found.append(sa.or_(*(column == wanted.actor for column in named)))
     if wanted.target is not None:
-        yield audit.c.target == wanted.target
-    if wanted.after is not None:
-        yield audit.c.id >= first_key(milliseconds(wanted.after) + 1)
-    if wanted.before is not None:
-        yield audit.c.id < first_key(milliseconds(wanted.before))
+        found.append(part.target == wanted.target)
+    return found
 
 
 def _entry(row: Any) -> AuditEntry:

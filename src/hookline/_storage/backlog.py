@@ -3,7 +3,7 @@
 Indexes only: a seek per endpoint for its oldest delivery, then counts that stop somewhere.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from hookline._domain.backlog import MOST_COUNTED, Backlog
 from hookline._domain.breaker import CircuitState
 from hookline._domain.history import MOST_QUEUED
 from hookline._domain.vitals import Pulse
+from hookline._storage import paging
 from hookline._storage.schema import HELD, IN_LINE, circuit, delivery, endpoint, message, outbox
 
 MOST_ENDPOINTS = 10_000
@@ -58,7 +59,7 @@ def read(connection: sa.Connection, pulse: Pulse, now: int, app: bytes | None = 
         sa.select(sa.func.count(), sa.func.count(endpoint.c.disabled_at)).where(mine)
     ).one()
     return Backlog(
-        due=sum(due(connection, list(behind)[:MOST_BEHIND], now).values()),
+        due=_due_in_all(connection, list(behind)[:MOST_BEHIND], now),
         unrouted=unrouted,
         oldest_due_ms=max(0, now - min(waits, default=now)),
         open_circuits=len(opened),
@@ -78,15 +79,14 @@ def _unrouted(now: int, app: bytes | None) -> sa.Select[int, Any]:
     return found.join(message, message.c.id == part.c.message_id).where(message.c.app_id == app)
 
 
-def due(connection: sa.Connection, endpoints: Iterable[bytes], now: int) -> dict[bytes, int]:
+def _due_in_all(connection: sa.Connection, endpoints: Iterable[bytes], now: int) -> int:
     """Count the due deliveries of these endpoints, up to `MOST_COUNTED` in all."""
-    counts: dict[bytes, int] = {}
-    left, at = MOST_COUNTED, delivery.c.next_attempt_at
-    for key in endpoints:
-        mine = _count(left, delivery.c.endpoint_id == key, at <= now)
-        counts[key] = (connection.scalar(sa.select(mine)) or 0) if left else 0
-        left -= counts[key]
-    return counts
+    own = delivery.c.endpoint_id.in_(list(endpoints))
+    return connection.scalar(sa.select(_count(MOST_COUNTED, own, *_due(now)))) or 0
+
+
+def _due(now: int) -> Iterator[sa.ColumnElement[bool]]:
+    yield delivery.c.next_attempt_at <= now
 
 
 async def queued(connection: AsyncConnection, key: bytes, now: int) -> Queued:
@@ -94,10 +94,14 @@ async def queued(connection: AsyncConnection, key: bytes, now: int) -> Queued:
     own, at = delivery.c.endpoint_id == key, delivery.c.next_attempt_at
     sending = sa.and_(delivery.c.lease != 0, at > now, at < IN_LINE)
     idle = sa.select(at).where(own, at < IN_LINE, ~sending).order_by(at).limit(1)
+    # Leases end soon: they are among those whose time comes next, however many retries wait.
+    next_ones = sa.select(delivery.c.lease).where(own, at > now, at < IN_LINE).order_by(at)
+    soon = next_ones.limit(MOST_QUEUED).subquery()
+    leased = sa.select(sa.func.count()).where(soon.c.lease != 0)
     found = await connection.execute(
         sa.select(
-            _count(MOST_QUEUED, own, at != HELD, ~sending),
-            _count(MOST_QUEUED, own, sending),
+            _count(MOST_QUEUED, own, at < HELD, ~sending),
+            leased.scalar_subquery(),
             _count(MOST_QUEUED, own, at == HELD),
             idle.scalar_subquery(),
         )
@@ -105,6 +109,24 @@ async def queued(connection: AsyncConnection, key: bytes, now: int) -> Queued:
     return Queued(*found.one())
 
 
-def _count(most: int, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-    part = sa.select(sa.literal(1)).select_from(delivery).where(*conditions).limit(most).subquery()
+def _count(most: int, *conditions: sa.ColumnElement[bool], of: Any = None) -> sa.ScalarSelect[int]:
+    """Count deliveries up to a number; `of` is the table around it that the conditions speak of."""
+    some = sa.select(sa.literal(1)).select_from(delivery).where(*conditions).limit(most)
+    part = some.correlate(of).subquery()
     return sa.select(sa.func.count()).select_from(part).scalar_subquery()
+
+
+def waiting(now: int) -> sa.Select[Any, Any, Any, Any]:
+    """Select what waits by endpoint: the oldest, and how many are due and held, to `MOST_QUEUED`.
+
+    Endpoints of the queue, also those that are gone.
+    """
+    each = paging.walk(delivery.c.endpoint_id)
+    at, own = delivery.c.next_attempt_at, delivery.c.endpoint_id == each.c.id
+    oldest = sa.select(sa.func.min(at)).where(own).correlate(each).scalar_subquery()
+    return sa.select(
+        each.c.id.label("endpoint_id"),
+        _count(MOST_QUEUED, own, *_due(now), of=each).label("due"),
+        oldest.label("oldest_due"),
+        _count(MOST_QUEUED, own, at == HELD, of=each).label("held"),
+    ).where(each.c.id.is_not(None))

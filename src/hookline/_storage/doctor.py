@@ -71,7 +71,7 @@ async def pulse(engine: AsyncEngine) -> Pulse:
 async def vitals(engine: AsyncEngine, now: Now, vault: Vault) -> Vitals:
     """Return everything the doctor wants to know; StorageError when the database is out of reach.
 
-    Counts what is in the queue row by row: some half a second for a million deliveries.
+    What waits for an endpoint is counted to `MOST_QUEUED`, so that a large queue costs no more.
     """
     async with _looking(engine) as connection:
         trip = await _trip(connection)
@@ -170,7 +170,7 @@ def _queue_signs(connection: sa.Connection, now: int, vault: Vault) -> dict[str,
 
 
 def _endpoints(connection: sa.Connection, now: int, vault: Vault) -> list[EndpointSigns]:
-    queues = {row.endpoint_id: row for row in connection.execute(_queues(now))}
+    queues = {row.endpoint_id: row for row in connection.execute(waiting.waiting(now))}
     late = [key for key, q in queues.items() if q.due and q.oldest_due <= now - PATIENCE]
     stuck = {key: _stuck(connection, key, now) for key in late[:MOST_LATE]}
     circuits = {
@@ -205,17 +205,6 @@ def _endpoints(connection: sa.Connection, now: int, vault: Vault) -> list[Endpoi
             )
         )
     return found
-
-
-def _queues(now: int) -> sa.Select[Any]:
-    """Select what waits, by endpoint: from the index alone, whose columns these are."""
-    at, count = delivery.c.next_attempt_at, sa.func.count()
-    return sa.select(
-        delivery.c.endpoint_id,
-        count.filter(at <= now).label("due"),
-        sa.func.min(at).label("oldest_due"),
-        count.filter(at == HELD).label("held"),
-    ).group_by(delivery.c.endpoint_id)
 
 
 def _stuck(connection: sa.Connection, key: bytes, now: int) -> int:

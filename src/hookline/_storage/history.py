@@ -1,6 +1,7 @@
 """Looking up messages, attempts and where deliveries stand: pages of them, newest first."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -12,11 +13,12 @@ from hookline._domain import ids
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.history import Attempted, AttemptOf, EndpointStats, Filter, Head, Message
 from hookline._domain.page import Page, Window
+from hookline._domain.tally import HOUR, Kind
 from hookline._storage import backlog, search
 from hookline._storage.audit import note_message
 from hookline._storage.part import Part
 from hookline._storage.rows import attempt_of, first_key, live_state, message_of, time
-from hookline._storage.schema import IN_LINE, attempt, delivery, message
+from hookline._storage.schema import IN_LINE, attempt, delivery, message, tally
 
 
 class SqlHistory(Part):
@@ -51,12 +53,16 @@ class SqlHistory(Part):
 
     async def messages(self, app: bytes, wanted: Filter, window: Window) -> Page[Message]:
         """Return messages of an application."""
-        looked_at = sa.select(message).where(
-            message.c.app_id == app, *search.between(message.c.id, wanted)
-        )
+        looked_at = sa.select(message).where(message.c.app_id == app)
+        within = search.span(wanted.after, wanted.before)
         async with self._reading() as connection:
             rows, more, last = await search.filtered(
-                connection, looked_at, message, search.of_messages(wanted), window
+                connection,
+                looked_at,
+                message,
+                search.of_messages(wanted),
+                window,
+                within=within,
             )
         return Page([message_of(row) for row in rows], more, last)
 
@@ -64,22 +70,29 @@ class SqlHistory(Part):
         self, app: bytes, endpoint: bytes, wanted: Filter, window: Window, now: int
     ) -> Page[Attempted]:
         """Return the messages that were sent to an endpoint, or are to be, with their states."""
-        looked_at = sa.select(message).where(
-            message.c.app_id == app, *search.between(message.c.id, wanted)
-        )
+        looked_at = sa.select(message).where(message.c.app_id == app)
+        within = search.span(wanted.after, wanted.before)
 
-        def at_endpoint(part: Any) -> list[sa.ColumnElement[bool]]:
-            live = sa.exists().where(
-                delivery.c.message_id == part.id, delivery.c.endpoint_id == endpoint
+        def at_endpoint(messages: search.Candidates) -> list[sa.ColumnElement[bool]]:
+            live = sa.select(delivery.c.message_id).where(
+                messages.are(delivery.c.message_id),
+                search.unindexed(delivery.c.endpoint_id) == endpoint,
             )
-            made = sa.exists().where(
-                attempt.c.message_id == part.id, attempt.c.endpoint_id == endpoint
+            made = sa.select(attempt.c.message_id).where(
+                *messages.attempts(),
+                search.unindexed(attempt.c.endpoint_id) == endpoint,
             )
-            return [sa.or_(live, made), *search.of_messages(wanted)(part)]
+            return [sa.or_(messages.are_in(live), messages.are_in(made))]
 
         async with self._reading() as connection:
             rows, more, last = await search.filtered(
-                connection, looked_at, message, at_endpoint, window
+                connection,
+                looked_at,
+                message,
+                search.of_messages(wanted),
+                window,
+                at_endpoint,
+                within,
             )
             states = await self._states(connection, endpoint, [row.id for row in rows], now)
         found = [Attempted(message_of(row), *states[row.id]) for row in rows]
@@ -92,7 +105,8 @@ class SqlHistory(Part):
         connection: AsyncConnection, endpoint: bytes, keys: Sequence[bytes], now: int
     ) -> dict[bytes, tuple[DeliveryState, int, datetime | None]]:
         """Return state, attempts made and next attempt of messages at an endpoint."""
-        mine = (attempt.c.endpoint_id == endpoint, attempt.c.message_id.in_(keys))
+        at_it = search.unindexed(attempt.c.endpoint_id) == endpoint
+        mine = (at_it, attempt.c.message_id.in_(keys))
         tries = await connection.execute(
             sa.select(attempt.c.message_id, attempt.c.state, attempt.c.number)
             .where(*mine)
@@ -129,18 +143,14 @@ class SqlHistory(Part):
         self, message_key: bytes, wanted: Filter, window: Window
     ) -> Page[AttemptOf]:
         """Return the attempts that were made for a message."""
-        looked_at = sa.select(attempt).where(
-            attempt.c.message_id == message_key, *search.between(attempt.c.id, wanted)
-        )
+        looked_at = sa.select(attempt).where(attempt.c.message_id == message_key)
         return await self._attempts(looked_at, wanted, window)
 
     async def attempts_at_endpoint(
         self, endpoint: bytes, wanted: Filter, window: Window
     ) -> Page[AttemptOf]:
         """Return the attempts that were made at an endpoint."""
-        looked_at = sa.select(attempt).where(
-            attempt.c.endpoint_id == endpoint, *search.between(attempt.c.id, wanted)
-        )
+        looked_at = sa.select(attempt).where(attempt.c.endpoint_id == endpoint)
         return await self._attempts(looked_at, wanted, window)
 
     async def _attempts(
@@ -148,7 +158,12 @@ class SqlHistory(Part):
     ) -> Page[AttemptOf]:
         async with self._reading() as connection:
             rows, more, last = await search.filtered(
-                connection, looked_at, attempt, search.of_attempts(wanted), window
+                connection,
+                looked_at,
+                attempt,
+                search.of_attempts(wanted),
+                window,
+                within=search.span(wanted.after, wanted.before),
             )
             return Page(await self._with_messages(connection, rows), more, last)
 
@@ -172,20 +187,71 @@ class SqlHistory(Part):
     # figures -------------------------------------------------------------------------------
 
     async def stats(self, endpoint: bytes, since: int, until: int, now: int) -> EndpointStats:
-        """Count how deliveries of an endpoint ended between two times, and those under way."""
-        low, high = first_key(since), first_key(until)
-        states = sa.select(attempt.c.state, sa.func.count()).where(
-            attempt.c.endpoint_id == endpoint, attempt.c.id >= low, attempt.c.id < high
-        )
+        """Count how deliveries of an endpoint ended between two times, and those under way.
+
+        Whole hours that are over come from tallies, the rest from the log.
+        """
+        begin, end = _hours(since, until, now)
+        ended: Counter[str] = Counter()
         async with self._reading() as connection:
-            ended = dict(
-                tuple(row) for row in await connection.execute(states.group_by(attempt.c.state))
-            )
+            for low, high in ((since, begin), (end, until)):
+                if low < high:
+                    ended.update(await _ended(connection, endpoint, low, high))
+            if begin < end:
+                ended.update(await _tallied(connection, endpoint, begin // 1000, end // 1000))
             queued = await backlog.queued(connection, endpoint, now)
         return EndpointStats(
-            succeeded=ended.get(DeliveryState.SUCCEEDED.value, 0),
-            exhausted=ended.get(DeliveryState.EXHAUSTED.value, 0),
+            succeeded=ended[DeliveryState.SUCCEEDED.value],
+            exhausted=ended[DeliveryState.EXHAUSTED.value],
             pending=queued.pending,
             sending=queued.sending,
             held=queued.held,
         )
+
+
+SETTLED_MS = 10 * 60 * 1000
+"""How long after its end an hour's tallies are complete: attempts end, and tallies are written."""
+
+
+def _hours(since: int, until: int, now: int) -> tuple[int, int]:
+    """Return the whole hours between two times whose tallies are complete; `until` twice if none.
+
+    Tallies of days ago are of hours.
+    """
+    hour = HOUR * 1000
+    begin, end = -(-since // hour) * hour, min(until, now - SETTLED_MS) // hour * hour
+    return (begin, end) if begin < end else (until, until)
+
+
+async def _ended(
+    connection: AsyncConnection, endpoint: bytes, low: int, high: int
+) -> dict[str, int]:
+    """Count in the log how attempts at an endpoint ended."""
+    count = sa.func.count().label("number")
+    states = sa.select(attempt.c.state, count).where(
+        attempt.c.endpoint_id == endpoint,
+        attempt.c.id >= first_key(low),
+        attempt.c.id < first_key(high),
+    )
+    found = await connection.execute(states.group_by(attempt.c.state))
+    return {row.state: row.number for row in found}
+
+
+async def _tallied(
+    connection: AsyncConnection, endpoint: bytes, begin: int, end: int
+) -> dict[str, int]:
+    """Add up the same from tallies, between two times in seconds."""
+    sums = [sa.cast(sa.func.sum(c), sa.BigInteger) for c in (tally.c.succeeded, tally.c.exhausted)]
+    found = await connection.execute(
+        sa.select(*sums).where(
+            tally.c.kind == Kind.ENDPOINT.value,
+            tally.c.subject == endpoint,
+            tally.c.at >= begin,
+            tally.c.at < end,
+        )
+    )
+    row = found.one()
+    return {
+        DeliveryState.SUCCEEDED.value: row[0] or 0,
+        DeliveryState.EXHAUSTED.value: row[1] or 0,
+    }

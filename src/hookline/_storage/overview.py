@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +29,9 @@ from hookline._storage.schema import (
     outbox,
 )
 
+LOOKED_AT = 2000
+"""Dead letters that a page looks at, at most: each takes a look at its message, and at what came
+after it."""
 _EXHAUSTED: sa.ColumnElement[str] = sa.literal_column(f"'{DeliveryState.EXHAUSTED.value}'")
 """Literally: only so is the index of dead letters made use of."""
 
@@ -106,51 +110,28 @@ class SqlOverview(Part):
         self, app: bytes | None, wanted: Filter, window: Window
     ) -> Page[DeadLetter]:
         """Return deliveries whose last attempt was the last one, the newest message first."""
-        looked_at = sa.select(attempt).where(
-            attempt.c.state == _EXHAUSTED, *search.between(attempt.c.message_id, wanted)
-        )
         cursor = window.cursor
-        if cursor is not None:
-            looked_at = looked_at.where(attempt.c.message_id < cursor.item)
-        looked_at = looked_at.order_by(attempt.c.message_id.desc(), attempt.c.id.desc())
-        part = looked_at.limit(search.LOOKED_AT).subquery("part")
-        later, live = attempt.alias("later"), delivery
-        passing = (
-            sa.select(part)
-            .where(
-                ~sa.exists().where(
-                    later.c.message_id == part.c.message_id,
-                    later.c.endpoint_id == part.c.endpoint_id,
-                    later.c.id > part.c.id,
-                ),
-                ~sa.exists().where(
-                    live.c.message_id == part.c.message_id,
-                    live.c.endpoint_id == part.c.endpoint_id,
-                ),
-            )
-            .order_by(part.c.message_id.desc(), part.c.id.desc())
-            .limit(window.limit + 1)
-        )
-        if wanted.endpoint is not None:  # out here, so that the index of dead letters is walked
-            passing = passing.where(part.c.endpoint_id == wanted.endpoint)
-        about = search.of_messages(wanted)(message.c)
-        if app is not None:
-            about.append(message.c.app_id == app)
-        if about:
-            passing = passing.where(sa.exists().where(message.c.id == part.c.message_id, *about))
+        edge: Any = None if cursor is None else cursor.item
+        rows: Sequence[Any] = ()
+        further: bytes | None = None
         async with self._reading() as connection:
-            rows: Sequence[Any] = (await connection.execute(passing)).all()
+            for size in (search.FIRST_LOOK, LOOKED_AT):
+                some = _exhausted(wanted, edge, size)
+                part = some.subquery("part")
+                passing = _dead(part, app, wanted)
+                rows = (await connection.execute(passing.limit(window.limit + 1))).all()
+                if len(rows) > window.limit:
+                    break
+                further = await connection.scalar(
+                    some.with_only_columns(attempt.c.message_id).limit(1).offset(size - 1)
+                )
+                if further is None:
+                    break
             more = len(rows) > window.limit
             rows = _whole_messages(rows, window.limit)
             last = rows[-1].message_id if rows else None
-            if not more:
-                edge = await connection.scalar(
-                    looked_at.with_only_columns(attempt.c.message_id)
-                    .limit(1)
-                    .offset(search.LOOKED_AT - 1)
-                )
-                if edge is not None:
-                    more, last = True, edge
+            if not more and further is not None:
+                more, last = True, further
             keys = {row.message_id for row in rows}
             found = await connection.execute(sa.select(message).where(message.c.id.in_(keys)))
             messages = {row.id: row for row in found}
@@ -171,20 +152,21 @@ class SqlOverview(Part):
 
         `states` narrows it to some.
         """
-        looked_at = sa.select(message).where(*search.between(message.c.id, wanted))
+        looked_at = sa.select(message)
         if app is not None:
             looked_at = looked_at.where(message.c.app_id == app)
-        about = search.of_messages(wanted)
-
-        def conditions(part: Any) -> list[sa.ColumnElement[bool]]:
-            found = about(part)
-            if wanted.states or wanted.endpoint is not None:
-                found.append(_stands(part.id, wanted.states, wanted.endpoint, now))
-            return found
-
+        beside = None
+        if wanted.states or wanted.endpoint is not None:
+            beside = partial(_stand, wanted.states, wanted.endpoint, now)
         async with self._reading() as connection:
             rows, more, last = await search.filtered(
-                connection, looked_at, message, conditions, window
+                connection,
+                looked_at,
+                message,
+                search.of_messages(wanted),
+                window,
+                beside,
+                search.span(wanted.after, wanted.before),
             )
             states = await _states(connection, [row.id for row in rows], now)
             owners = await _owners(connection, {row.app_id for row in rows})
@@ -229,6 +211,39 @@ async def _owners(
     return {key: (ids.encode(ids.APPLICATION, key), names.get(key, "")) for key in keys}
 
 
+def _exhausted(wanted: Filter, before: bytes | None, most: int) -> sa.Select[Any]:
+    """Select the attempts that were the last ones, those of the newest messages first."""
+    low, high = search.span(wanted.after, wanted.before)
+    bounds = [each for each in (before, high) if each is not None]
+    some = sa.select(attempt).where(attempt.c.state == _EXHAUSTED)
+    if bounds:
+        some = some.where(attempt.c.message_id < min(bounds))
+    if low is not None:
+        some = some.where(attempt.c.message_id >= low)
+    return some.order_by(attempt.c.message_id.desc(), attempt.c.id.desc()).limit(most)
+
+
+def _dead(part: Any, app: bytes | None, wanted: Filter) -> sa.Select[Any]:
+    """Select those of them after which nothing came, and that a filter lets through."""
+    mine = sa.select(part)
+    if wanted.endpoint is not None:  # out here, so that the index of dead letters is walked
+        mine = mine.where(part.c.endpoint_id == wanted.endpoint)
+    about = search.of_messages(wanted)(message.c)
+    if app is not None:
+        about.append(message.c.app_id == app)
+    if about:
+        its = sa.select(sa.literal(1)).where(message.c.id == part.c.message_id, *about)
+        mine = mine.where(its.offset(0).exists())
+    # Whose they are is cheaper to tell than what came later: the bound keeps the order.
+    one = mine.limit(LOOKED_AT).subquery("mine")
+    live = sa.select(sa.literal(1)).where(
+        delivery.c.message_id == one.c.message_id,
+        delivery.c.endpoint_id == one.c.endpoint_id,
+    )
+    dead = sa.select(one).where(search.is_last(one.c), ~live.offset(0).exists())
+    return dead.order_by(one.c.message_id.desc(), one.c.id.desc())
+
+
 def _whole_messages(rows: Sequence[Any], limit: int) -> Sequence[Any]:
     """Return the rows of a page, which ends between two messages: a page goes on after one."""
     if len(rows) <= limit:
@@ -238,35 +253,33 @@ def _whole_messages(rows: Sequence[Any], limit: int) -> Sequence[Any]:
     return kept or rows[:limit]
 
 
-def _stands(
-    key: Any, states: Collection[DeliveryState], endpoint_key: bytes | None, now: int
-) -> sa.ColumnElement[bool]:
-    """Return whether a message has a delivery in one of the states, at one endpoint if given."""
-    at, lease = delivery.c.next_attempt_at, delivery.c.lease
-    live = [delivery.c.message_id == key]
-    last = [attempt.c.message_id == key]
+def _stand(
+    states: Collection[DeliveryState],
+    endpoint_key: bytes | None,
+    now: int,
+    messages: search.Candidates,
+) -> list[sa.ColumnElement[bool]]:
+    """Return whether messages have a delivery in one of the states, at one endpoint if given."""
+    live = sa.select(delivery.c.message_id).where(messages.are(delivery.c.message_id))
+    last = sa.select(attempt.c.message_id).where(*messages.attempts())
     if endpoint_key is not None:
-        live.append(delivery.c.endpoint_id == endpoint_key)
-        last.append(attempt.c.endpoint_id == endpoint_key)
+        live = live.where(search.unindexed(delivery.c.endpoint_id) == endpoint_key)
+        last = last.where(search.unindexed(attempt.c.endpoint_id) == endpoint_key)
     if not states:
-        return sa.or_(sa.exists().where(*live), sa.exists().where(*last))
+        return [sa.or_(messages.are_in(live), messages.are_in(last))]
+    at, lease = search.unindexed(delivery.c.next_attempt_at), delivery.c.lease
     sending = sa.and_(lease != 0, at > now, at < IN_LINE)
     kinds = {
         DeliveryState.HELD: at == HELD,
         DeliveryState.SENDING: sending,
         DeliveryState.PENDING: sa.and_(at != HELD, ~sending),
     }
-    found = [sa.exists().where(*live, kinds[state]) for state in states if state in kinds]
+    found = [messages.are_in(live.where(kinds[state])) for state in states if state in kinds]
     final = [state.value for state in states if state not in kinds]
     if final:
-        later = attempt.alias("later_one")
-        superseded = sa.exists().where(
-            later.c.message_id == attempt.c.message_id,
-            later.c.endpoint_id == attempt.c.endpoint_id,
-            later.c.id > attempt.c.id,
-        )
-        found.append(sa.exists().where(*last, attempt.c.state.in_(final), ~superseded))
-    return sa.or_(*found)
+        ended = last.where(attempt.c.state.in_(final), search.is_last(attempt.c))
+        found.append(messages.are_in(ended))
+    return [sa.or_(*found)]
 
 
 async def _states(

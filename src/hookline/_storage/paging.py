@@ -8,14 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hookline._domain.page import Window
 
 
-def walk(column: sa.ColumnElement[Any]) -> sa.CTE:
+def walk(column: sa.ColumnElement[Any], among: sa.ColumnElement[bool] | None = None) -> sa.CTE:
     """Select the different values of an indexed column as `id`, and a NULL after the last.
 
-    A seek for each, however many rows have it: SQL's own DISTINCT reads every row.
+    A seek for each, however many rows have it: SQL's own DISTINCT reads every row. `among` says
+    which rows are looked at: it must leave no value with many rows that do not count.
     """
-    lowest = sa.select(column).order_by(column).limit(1).scalar_subquery()
+    among = sa.true() if among is None else among
+    lowest = sa.select(column).where(among).order_by(column).limit(1).scalar_subquery()
     found = sa.select(lowest.label("id")).cte("walk", recursive=True)
-    above = sa.select(column).where(column > found.c.id).order_by(column).limit(1)
+    above = sa.select(column).where(column > found.c.id, among).order_by(column).limit(1)
     return found.union_all(sa.select(above.scalar_subquery()).where(found.c.id.is_not(None)))
 
 

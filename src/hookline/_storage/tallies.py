@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hookline._domain.tally import BUCKETS, FINE_SECONDS, HOUR, SPANS, Kind, Tally, total
+from hookline._domain.tally import BUCKETS, FINE_SECONDS, HOUR, MINUTE, SPANS, Kind, Tally, total
 from hookline._storage.part import Part
 from hookline._storage.schema import endpoint, tally
 
@@ -66,40 +66,33 @@ class SqlTallies(Part):
         return self._owners
 
     async def read(
-        self, kind: Kind, subject: bytes | None, start: int, end: int
+        self, kind: Kind, subject: bytes | None, start: int, end: int, step: int = MINUTE
     ) -> list[tuple[int, Tally]]:
-        """Return what was counted from `start` until before `end` (Unix s), each with its time.
+        """Return what was counted from `start` until before `end` (Unix s), in spans of `step`.
 
-        `subject` is the key of the endpoint or application, None for all. The spans of older rows
-        are hours.
+        `subject` is the key of the endpoint or application, None for all. Each has the time its
+        span began; older rows are of an hour, and count whole where theirs began.
         """
-        query = (
-            sa.select(tally)
-            .where(
-                tally.c.kind == kind.value,
-                tally.c.subject == (subject or ALL),
-                tally.c.at >= start - HOUR,
-                tally.c.at < end,
-            )
-            .order_by(tally.c.at)
+        own = subject or ALL
+        query = _summed(step).where(
+            tally.c.kind == kind.value,
+            tally.c.subject == own,
+            tally.c.at >= start - HOUR,
+            tally.c.at < end,
+            tally.c.at + tally.c.span > start,
         )
         async with self._reading() as connection:
-            rows = await connection.execute(query)
-            return [(row.at, _tally(row)) for row in rows if row.at + row.span > start]
+            return [(row.at, _tally(row)) for row in await connection.execute(query)]
 
     async def read_each(
-        self, kind: Kind, subjects: Iterable[bytes], start: int, end: int
+        self, kind: Kind, subjects: Iterable[bytes], start: int, end: int, step: int = MINUTE
     ) -> dict[bytes, list[tuple[int, Tally]]]:
         """Return the same for several endpoints or applications."""
-        query = (
-            sa.select(tally)
-            .where(
-                tally.c.kind == kind.value,
-                tally.c.subject.in_(list(subjects)),
-                tally.c.at >= start,
-                tally.c.at < end,
-            )
-            .order_by(tally.c.at)
+        query = _summed(step, tally.c.subject).where(
+            tally.c.kind == kind.value,
+            tally.c.subject.in_(list(subjects)),
+            tally.c.at >= start,
+            tally.c.at < end,
         )
         found: dict[bytes, list[tuple[int, Tally]]] = defaultdict(list)
         async with self._reading() as connection:
@@ -142,6 +135,13 @@ class SqlTallies(Part):
             return True
 
 
+def _summed(step: int, *by: sa.Column[Any]) -> sa.Select[Any]:
+    """Select tallies, summed over spans of so many seconds: a curve has fewer points than rows."""
+    at = (tally.c.at // step * step).label("at")
+    sums = [sa.cast(sa.func.sum(tally.c[name]), sa.BigInteger).label(name) for name in _COUNTS]
+    return sa.select(*by, at, *sums).group_by(*by, at).order_by(at)
+
+
 def _row(kind: Kind, subject: bytes, span: int, at: int, found: Tally) -> dict[str, Any]:
     counts = dict.fromkeys(_BUCKETS, 0) | dict(zip(_BUCKETS, found.buckets or (), strict=False))
     return {
@@ -157,5 +157,6 @@ def _row(kind: Kind, subject: bytes, span: int, at: int, found: Tally) -> dict[s
 
 
 def _tally(row: Any) -> Tally:
-    buckets = [getattr(row, name) for name in _BUCKETS]
-    return Tally(row.succeeded, row.failed, row.exhausted, buckets if any(buckets) else None)
+    """Return what the last columns of a row count."""
+    succeeded, failed, exhausted, *buckets = row[-len(_COUNTS) :]
+    return Tally(succeeded, failed, exhausted, buckets if any(buckets) else None)

@@ -1,6 +1,7 @@
 """Usage by application and day. Nothing is counted while sending: the log has it all.
 
 Days that are over are added up once, by upkeep, and kept; of others the log is counted when asked.
+What a process has counted of today it remembers, and counts only what came since.
 Counts use indexes only: messages by application, attempts by endpoint, one after the other.
 """
 
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hookline._domain import ids
 from hookline._domain.usage import DAY_MS, Usage, of
@@ -28,7 +29,13 @@ Counts = dict[bytes, tuple[int, int]]
 class SqlUsage(Part):
     """`_ports.Usages`."""
 
-    async def days(self, app: bytes | None, days: range) -> list[Usage]:
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Nothing is counted yet."""
+        super().__init__(engine)
+        self._so_far: dict[int, tuple[int, Counts]] = {}
+        """Of today, and of yesterday until it is added up: until when (Unix ms) it was counted."""
+
+    async def days(self, app: bytes | None, days: range, now: int) -> list[Usage]:
         """Return what was done on these days, of one application or of all; idle ones left out."""
         async with self._reading() as connection:
             done = await self._added_up(connection)
@@ -41,13 +48,23 @@ class SqlUsage(Part):
             found = {(row.day, row.app_id): (row.messages, row.attempts) for row in rows}
             open_days = [day for day in days if day > done]
         for day in open_days:
-            async with self._reading() as connection:
-                counts = await _counted(connection, day)
+            counts = await self._of_open(day, now)
             found |= {(day, key): count for key, count in counts.items() if app in (None, key)}
-        return [
-            Usage(ids.encode(ids.APPLICATION, key), of(day), *count)
-            for (day, key), count in sorted(found.items())
-        ]
+        names = {key: ids.encode(ids.APPLICATION, key) for key in {key for _, key in found}}
+        return [Usage(names[key], of(day), *count) for (day, key), count in sorted(found.items())]
+
+    async def _of_open(self, day: int, now: int) -> Counts:
+        """Count a day that is not over, or was not added up yet."""
+        begin, end = day * DAY_MS, (day + 1) * DAY_MS
+        until, counted = self._so_far.get(day, (begin, {}))
+        settled = min(end, now - SETTLED_MS)
+        async with self._reading() as connection:
+            if settled >= until + SETTLED_MS and day >= now // DAY_MS - 1:
+                counted = _plus(counted, await _counted(connection, day, until, settled))
+                until = settled
+                younger = {d: c for d, c in self._so_far.items() if d >= day - 1}
+                self._so_far = younger | {day: (until, counted)}
+            return _plus(counted, await _counted(connection, day, until, end))
 
     async def _added_up(self, connection: AsyncConnection) -> int:
         """Return the last day that was added up; before the oldest of the log when none was."""
@@ -69,7 +86,7 @@ class SqlUsage(Part):
             return
         for day in range(done + 1, (now - SETTLED_MS) // DAY_MS):
             async with self._reading() as connection:
-                counts = await _counted(connection, day)
+                counts = await _counted(connection, day, day * DAY_MS, (day + 1) * DAY_MS)
             rows = [_row(key, day, count) for key, count in counts.items()]
             async with self._writing() as connection:
                 insert = self._insert(usage).on_conflict_do_nothing()
@@ -80,11 +97,22 @@ def _row(key: bytes, day: int, count: tuple[int, int]) -> dict[str, Any]:
     return {"app_id": key, "day": day, "messages": count[0], "attempts": count[1]}
 
 
-async def _counted(connection: AsyncConnection, day: int) -> Counts:
-    """Count a day in the log."""
-    low, high = first_key(day * DAY_MS), first_key((day + 1) * DAY_MS)
-    published = await _by(connection, message.c.app_id, message.c.id, low, high)
-    made = await _by(connection, attempt.c.endpoint_id, attempt.c.id, low, high)
+def _plus(one: Counts, other: Counts) -> Counts:
+    both = dict(one)
+    for app, (messages, attempts) in other.items():
+        before = both.get(app, (0, 0))
+        both[app] = (before[0] + messages, before[1] + attempts)
+    return both
+
+
+async def _counted(connection: AsyncConnection, day: int, begin: int, end: int) -> Counts:
+    """Count a part of a day in the log, between two times in milliseconds."""
+    low, high = first_key(begin), first_key(end)
+    published = await _by(connection, sa.true(), message.c.app_id, message.c.id, low, high)
+    today: sa.ColumnElement[bool] = sa.true()
+    if connection.dialect.name == "postgresql":  # that day's partition of the log, and no other
+        today = attempt.c.id.between(first_key(day * DAY_MS), first_key((day + 1) * DAY_MS))
+    made = await _by(connection, today, attempt.c.endpoint_id, attempt.c.id, low, high)
     owners = await _owners(connection, made)
     counts: dict[bytes, list[int]] = defaultdict(lambda: [0, 0])
     for app, count in published.items():
@@ -97,13 +125,14 @@ async def _counted(connection: AsyncConnection, day: int) -> Counts:
 
 async def _by(
     connection: AsyncConnection,
+    among: sa.ColumnElement[bool],
     owner: sa.ColumnElement[Any],
     key: sa.ColumnElement[Any],
     low: bytes,
     high: bytes,
 ) -> dict[bytes, int]:
     """Count rows between two keys by their owner, jumping from one owner to the next."""
-    walk = paging.walk(owner)
+    walk = paging.walk(owner, among)
     inside = sa.select(sa.func.count()).where(owner == walk.c.id, key >= low, key < high)
     rows = await connection.execute(
         sa.select(walk.c.id, inside.scalar_subquery()).where(walk.c.id.is_not(None))

@@ -24,6 +24,8 @@ from hookline.errors import InvalidInput
 
 LIMIT = 50
 DAY = timedelta(hours=24)
+SPARK = 1800
+"""Seconds that a point of a small curve stands for: there is one in each line of a list."""
 OVERLAPS = {"0": 0, "1h": 3600, "24h": 86_400, "72h": 259_200}
 
 
@@ -64,7 +66,7 @@ async def _listed(view: View) -> dict[str, Any]:
     app = await view.app()
     key = ids.decode(ids.ENDPOINT, view.query("after"))
     page = await app.endpoint_page(Window(LIMIT, Cursor(key) if key else None))
-    series = await app.figures_of_each(page.items, since=datetime.now(UTC) - DAY, step=3600)
+    series = await app.figures_of_each(page.items, since=datetime.now(UTC) - DAY, step=SPARK)
     glances = await view.webhooks.overview.glances(page.items)
     there = [each for each in page.items if each.id in glances]
     return {
