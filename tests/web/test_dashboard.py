@@ -686,17 +686,27 @@ async def test_live_sends_what_changes(make_webhooks, monkeypatch):
             assert "<html" not in answer.text
 
 
-async def test_mounted_in_an_application(make_webhooks):
-    """All links are below the path it is mounted at."""
-    async with visiting(make_webhooks(deliver=False), mounted="/hookline") as v:
+@pytest.mark.parametrize(
+    ("where", "root"),
+    [
+        ({"mounted": "/webhooks"}, "/webhooks"),
+        ({"included": ""}, "/hookline"),
+        ({"included": "/ops"}, "/ops/hookline"),
+    ],
+)
+async def test_a_part_of_an_application(make_webhooks, where, root):
+    """Mounted or included as a router: all links are below its path."""
+    async with visiting(make_webhooks(deliver=False), **where) as v:
         for path in LOOKS:
             page = (await v.see(path)).text
             links = re.findall(r'(?:href|src|action|hx-get|sse-connect)="(/[^"]*)"', page)
             assert links
-            assert all(link.startswith("/hookline/") for link in links), path
-        assert "Path=/hookline" in (await v.see("/sign-in?x=1")).headers.get(
-            "set-cookie", "Path=/hookline"
+            assert all(link.startswith(f"{root}/") for link in links), path
+        assert f"Path={root}" in (await v.see("/sign-in?x=1")).headers.get(
+            "set-cookie", f"Path={root}"
         )
+        assert "There is no such page" in (await v.client.get(f"{root}/nothing")).text
+        assert (await v.client.get(f"{root}else")).json() == {"detail": "Not Found"}
 
 
 def test_dashboard_without_its_extra():

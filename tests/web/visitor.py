@@ -36,12 +36,15 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visiting(webhooks, scope="admin", *, mounted=""):
-    """Give a signed-in visitor of the server, or of an application it is mounted in."""
+async def visiting(webhooks, scope="admin", *, mounted="", included=None):
+    """Give a signed-in visitor of the server, or of an application that has the pages."""
     app = build(webhooks)
     if mounted:
         app = FastAPI()
         app.mount(mounted, webhooks.dashboard())
+    if included is not None:
+        app, mounted = FastAPI(), f"{included}/hookline"
+        app.include_router(webhooks.dashboard(), prefix=included)
     await webhooks.start()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://hookline.test") as client:

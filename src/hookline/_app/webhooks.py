@@ -337,20 +337,23 @@ class Webhooks(Operating, ApplicationWebhooks):
         return self._sync
 
     def dashboard(self) -> Any:
-        """Return the operator's pages as an ASGI application, to be mounted under any path.
+        """Return the operator's pages, for a FastAPI application or any other.
 
-        `app.mount("/hookline", webhooks.dashboard())`. Whoever comes signs in with an API key that
+        `app.include_router(webhooks.dashboard())` has them at `/hookline`, below a prefix if one is
+        given. They are an ASGI application, too, to be mounted under any path:
+        `app.mount("/webhooks", webhooks.dashboard())`. Whoever comes signs in with an API key that
         has the scope `admin` or `read`. Raises ImportError without `hookline[server]`.
         """
         try:
             # By name: a façade does not depend on what is built on it.
             pages = import_module("hookline._web.dashboard.app")
+            router = import_module("hookline._web.dashboard.router")
         except ImportError as error:
             raise ImportError(
                 f"dashboard() needs {error.name or error}: pip install 'hookline[server]'",
                 name=error.name,
             ) from error
-        return pages.Dashboard(self)
+        return router.DashboardRouter(pages.Dashboard(self))
 
     # keys of the REST API ------------------------------------------------------------------
 
