@@ -1,6 +1,7 @@
 """Build what is released, and try it as its users will: `make dist`.
 
-1. sdist and wheel of the last commit, twice: the bytes must be the same; `twine check`.
+1. sdist and wheel of the last commit, with its documentation as a site, twice: the bytes must be
+   the same; `twine check`.
 2. The wheel in an empty environment, for each extra alone and on each Python that is given, and the
    sdist once: `tools/smoke.py` runs there; mypy sees the types.
 3. A list of what it is made of (SBOM, CycloneDX) for all extras together.
@@ -23,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
-NOT_FOR_USERS = {"backend", "bench", "dev", "fuzz", "release"}
+NOT_FOR_USERS = {"backend", "bench", "dev", "docs", "fuzz", "release"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 TYPED = "from hookline import Webhooks\n\nsettings: int = Webhooks().settings\n"
 UNTYPED = 'expression has type "Settings", variable has type "int"'
@@ -56,13 +57,14 @@ def epoch() -> str:
 
 
 def build(folder: Path) -> dict[str, str]:
-    """Build the sdist, and the wheel from it, of the last commit; return each file's SHA-256."""
+    """Build the site, the sdist and the wheel of the last commit; return each file's SHA-256."""
     with tempfile.TemporaryDirectory(prefix="hookline-dist-") as clean:
         archive = Path(clean) / "tree.tar"
         run("git", "archive", "--prefix=tree/", "--output", archive, "HEAD")
         with tarfile.open(archive) as opened:
             opened.extractall(clean, filter="data")
         tree = Path(clean) / "tree"
+        run(sys.executable, tree / "docs/site/build.py", SOURCE_DATE_EPOCH=epoch())
         run(sys.executable, "-m", "build", "--outdir", folder, tree, SOURCE_DATE_EPOCH=epoch())
     return {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()

@@ -52,11 +52,37 @@ def core(folder: Path) -> None:
             raise AssertionError(f"the extra {name} is there without having been asked for")
 
 
+def events(folder: Path) -> None:
+    """A model refuses what it does not describe."""
+    from pydantic import BaseModel
+
+    webhooks = deliver(folder)
+
+    @webhooks.event("order.placed")
+    class OrderPlaced(BaseModel):
+        number: str
+
+    try:
+        asyncio.run(webhooks.trigger("order.placed", {"number": 7}))
+    except HooklineError as error:
+        assert "number" in str(error), error
+    else:
+        raise AssertionError("wrong data was published")
+
+
 def fastapi(_folder: Path) -> None:
     """A router and a lifespan."""
-    from hookline.fastapi import receive
+    from hookline.fastapi import publisher, receive
 
+    assert publisher
     assert receive
+
+
+def litestar(_folder: Path) -> None:
+    """A plugin."""
+    from hookline.litestar import HooklinePlugin
+
+    assert HooklinePlugin
 
 
 def flask(_folder: Path) -> None:
@@ -102,6 +128,8 @@ def server(_folder: Path) -> None:
     from hookline.server import create_app
 
     assert create_app
+    site = Path(str(files("hookline"))) / "_web/site/built"
+    assert (site / "index.html").is_file(), "the documentation was not installed"
 
 
 def loads(name: str) -> None:
@@ -111,9 +139,13 @@ def loads(name: str) -> None:
 
 TRIES = {
     "core": core,
+    "events": events,
     "fastapi": fastapi,
     "flask": flask,
     "django": django,
+    "litestar": litestar,
+    "sqlmodel": lambda _: loads("sqlmodel"),
+    "psycopg": lambda _: loads("psycopg"),
     "redis": lambda _: loads("redis"),
     "postgres": lambda _: loads("asyncpg"),
     "filters": filters,
