@@ -46,7 +46,7 @@ async def test_keys_wait_for_their_own_kind_only(on_each_database):
         blocked = await webhooks.trigger("a.b", {"n": 1}, ordering_key="anna")
         free = [await webhooks.trigger("a.b", {"n": n}, ordering_key="otto") for n in (2, 3, 4)]
         await free[-1].delivered(15)
-        assert numbers(receiver.received)[1:] == [2, 3, 4]
+        assert [n for n in numbers(receiver.received) if n] == [2, 3, 4]
         with pytest.raises(TimeoutError, match="pending"):
             await blocked.delivered(0.01)
 

@@ -142,7 +142,7 @@ async def test_the_engine_shows_no_secret(make_webhooks, receiver):
     """Its own values of a delivery under way: what a debugger or a crash report would print."""
     receiver.secret = None
     webhooks = await use(make_webhooks, receiver)
-    queue = open_database(webhooks._runtime._url, webhooks.settings).queue
+    queue = open_database(parse_url(webhooks._runtime.database()), webhooks.settings).queue
     await queue.start(lambda: None)
     await webhooks.stop()
     quiet = make_webhooks(deliver=False, encryption_key=KEYS)
