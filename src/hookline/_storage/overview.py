@@ -52,8 +52,6 @@ class SqlOverview(Part):
 
     async def glances(self, keys: Collection[bytes], now: int) -> dict[bytes, Glance]:
         """Return how these endpoints are doing, in one question for all of them."""
-        at = delivery.c.next_attempt_at
-        sending = sa.and_(delivery.c.lease != 0, at > now, at < IN_LINE)
         each = attempt.alias("each")
         newest = (
             sa.select(each.c.id)
@@ -69,8 +67,8 @@ class SqlOverview(Part):
                 circuit.c.state,
                 circuit.c.failures,
                 circuit.c.blocked_until,
-                _queued(at != HELD, ~sending).label("pending"),
-                _queued(sending).label("sending"),
+                _waiting().label("waiting"),
+                _sending(now).label("sending"),
                 attempt.c.started_at,
                 attempt.c.status,
                 attempt.c.failure,
@@ -306,11 +304,24 @@ async def _states(
     return counts
 
 
-def _queued(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-    """Count deliveries of the endpoint that is looked at, to `MOST_GLANCED`."""
-    mine = sa.select(sa.literal(1)).where(delivery.c.endpoint_id == endpoint.c.id, *conditions)
-    part = mine.correlate(endpoint).limit(MOST_GLANCED).subquery()
+def _waiting() -> sa.ScalarSelect[int]:
+    """Count what is queued for the endpoint that is looked at and not held, to `MOST_GLANCED`."""
+    mine = delivery.c.endpoint_id == endpoint.c.id, delivery.c.next_attempt_at < HELD
+    part = sa.select(sa.literal(1)).where(*mine).correlate(endpoint).limit(MOST_GLANCED).subquery()
     return sa.select(sa.func.count()).select_from(part).correlate(endpoint).scalar_subquery()
+
+
+def _sending(now: int) -> sa.ScalarSelect[int]:
+    """Count what is being sent to the endpoint that is looked at.
+
+    Leases end soon: they are among the deliveries whose time comes next, however many wait.
+    """
+    at = delivery.c.next_attempt_at
+    mine = delivery.c.endpoint_id == endpoint.c.id, at > now, at < IN_LINE
+    soon = sa.select(delivery.c.lease).where(*mine).correlate(endpoint).order_by(at)
+    part = soon.limit(MOST_GLANCED).subquery()
+    leased = sa.select(sa.func.count()).select_from(part).where(part.c.lease != 0)
+    return leased.correlate(endpoint).scalar_subquery()
 
 
 def _glance(row: Any, now: int) -> Glance:
@@ -318,7 +329,7 @@ def _glance(row: Any, now: int) -> Glance:
         circuit=CircuitState(row.state) if row.state else CircuitState.CLOSED,
         failures=row.failures or 0,
         waits_until=time(row.blocked_until) if (row.blocked_until or 0) > now else None,
-        pending=row.pending,
+        pending=row.waiting - (row.sending if row.waiting < MOST_GLANCED else 0),
         sending=row.sending,
         last_attempt_at=maybe_time(row.started_at),
         last_status=row.status,
