@@ -24,7 +24,7 @@ class Trouble:
     disabled_reason: str | None = None
 
 
-MOST_GLANCED = 1000
+MOST_GLANCED = 250
 """Where lists stop counting what waits for an endpoint: they do so for a page of them."""
 
 
