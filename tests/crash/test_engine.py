@@ -352,6 +352,33 @@ def _restless():
     sys.setswitchinterval(interval)
 
 
+async def test_a_stop_waits_for_what_is_published_together(on_each_database):
+    """A commit that is under way when the engine is stopped is made, and its caller told so."""
+    webhooks, begun, released = on_each_database(deliver=False), asyncio.Event(), threading.Event()
+    await webhooks.start()
+    queue = webhooks._runtime.engine.queue
+    publish, loop = queue.publish, asyncio.get_running_loop()
+
+    async def late(*arguments, **options):
+        loop.call_soon_threadsafe(begun.set)
+        while not released.is_set():
+            await asyncio.sleep(0.01)
+        return await publish(*arguments, **options)
+
+    queue.publish = late
+    triggering = asyncio.create_task(webhooks.trigger_many([("a.b", {"n": n}) for n in range(3)]))
+    await begun.wait()
+    closing = asyncio.create_task(asyncio.to_thread(webhooks.close))
+    while webhooks._runtime.engine is not None:
+        await asyncio.sleep(0.01)
+    released.set()
+    receipts = await triggering
+    await closing
+    ids = [each.message_id for each in receipts]
+    assert len(ids) == 3
+    assert [(await webhooks.message(each)).id for each in ids] == ids
+
+
 @pytest.mark.usefixtures("_restless")
 def test_triggers_that_meet_a_stop(on_each_database):
     """A trigger that meets a stop publishes or raises an error of ours; it never hangs."""

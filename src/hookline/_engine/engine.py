@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from hookline._domain import ids
 from hookline._domain.catalogue.described import Declared
@@ -77,6 +79,7 @@ class Engine:
         )
         self._upkeep: asyncio.Task[None] | None = None
         self._announcing: set[asyncio.Task[None]] = set()
+        self._publishing: set[asyncio.Task[Any]] = set()
         self._held_released = asyncio.Event()
         self.declaring = asyncio.Lock()
 
@@ -113,6 +116,8 @@ class Engine:
     async def stop(self) -> None:
         """Commit what was handed in, finish what is in flight, close the database."""
         try:
+            if self._publishing:
+                await asyncio.wait(self._publishing)
             await self.publisher.drain()
             await self.handshaker.stop()
             self._errands.stop()
@@ -177,9 +182,22 @@ class Engine:
 
     async def publish_together(self, messages: list[NewMessage]) -> list[bytes]:
         """Publish messages in one commit, all or none; return the keys they are known by."""
-        keys = await self.queue.publish(messages, atomic=True)
+        with self._awaited_by_stop():
+            keys = await self.queue.publish(messages, atomic=True)
         self.worker.wake()
         return [key for key in keys if isinstance(key, bytes)]
+
+    @contextmanager
+    def _awaited_by_stop(self) -> Iterator[None]:
+        """Have `stop` wait for what the present task does: a commit's answer must not be lost."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("only a task can be waited for")
+        self._publishing.add(task)
+        try:
+            yield
+        finally:
+            self._publishing.discard(task)
 
     async def join(self, session: object, messages: list[NewMessage]) -> list[bytes]:
         """Publish inside a caller's transaction; runs on the caller's loop, or on none."""

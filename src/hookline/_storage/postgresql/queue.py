@@ -178,6 +178,11 @@ class PostgresQueue:
             raise ConnectionLost(f"PostgreSQL: connection lost: {words}") from error
         except asyncpg.PostgresError as error:
             raise StorageError(f"PostgreSQL: {error}") from error
+        except AttributeError as error:
+            if not pool.is_closing():
+                raise
+            # What the driver raises for a connection that was terminated while it was asked.
+            raise StorageError("the database was closed") from error
 
     # waking each other ---------------------------------------------------------------------
 
