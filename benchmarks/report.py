@@ -1,6 +1,7 @@
 """The table on the terminal, the JSON that is kept, and the page in the docs."""
 
 import json
+import statistics
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,21 @@ from benchmarks.scenarios import SCENARIOS
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
 BEGIN, END = "<!-- table: written by `python -m benchmarks --page` -->", "<!-- /table -->"
+BEGIN_PAGES, END_PAGES = (
+    "<!-- pages: written by `python -m benchmarks --page` -->",
+    "<!-- /pages -->",
+)
+PAGES_HEADINGS = (
+    "database",
+    "face",
+    "asked for",
+    "median, ms",
+    "over 100 ms",
+    "slowest, ms",
+    "first time, at most",
+    "CPU, ms",
+    "most CPU, ms",
+)
 HEADINGS = (
     "scenario",
     "database",
@@ -157,19 +173,47 @@ def write_page() -> Path:
     newest = max(RESULTS.glob("*.json"), default=None)
     if newest is None:
         raise SystemExit(f"no results in {RESULTS}: run `python -m benchmarks` first")
-    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    table = markdown(newest.stem, json.loads(newest.read_text()))
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
+    results = json.loads(newest.read_text())
+    rows = [Row(**row) for row in results["rows"]]
+    page = PAGE.read_text("utf-8")
+    for begin, end, table in (
+        (BEGIN, END, markdown(newest.stem, results["machine"], rows)),
+        (BEGIN_PAGES, END_PAGES, pages_table(rows)),
+    ):
+        before, _, rest = page.partition(begin)
+        page = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
+    PAGE.write_text(page, "utf-8")
     return PAGE
 
 
-def markdown(day: str, results: dict[str, Any]) -> str:
+def pages_table(rows: list[Row]) -> str:
+    """Return what the requests of `pages` took, a line for each face."""
+    lines = [f"| {' | '.join(PAGES_HEADINGS)} |", f"|{'---|' * len(PAGES_HEADINGS)}"]
+    for row in rows:
+        if row.scenario != "pages" or not row.runs:
+            continue
+        slowest = max(row.runs, key=lambda run: run["median"])
+        busiest = max(row.runs, key=lambda run: run["cpu"])
+        cells = (
+            row.database,
+            row.part,
+            str(len(row.runs)),
+            number(statistics.median(run["median"] for run in row.runs)),
+            str(sum(run["median"] > 100 for run in row.runs)),
+            f"{number(slowest['median'])}, `{slowest['page']}`",
+            number(max(run["first"] for run in row.runs)),
+            number(statistics.median(run["cpu"] for run in row.runs)),
+            f"{number(busiest['cpu'])}, `{busiest['page']}`",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def markdown(day: str, machine_: dict[str, Any], rows: list[Row]) -> str:
     """Return the results as the page shows them."""
-    rows = [Row(**row) for row in results["rows"]]
     head = (*HEADINGS, "scale", "load", "others")
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in rows:
         more = [f"{row.scale:g}", f"{row.load:g}", f"{row.others:.0%}"]
         lines.append(f"| {' | '.join([*cells(row), *more])} |")
-    return f"\n{day}, {title(results['machine'])}.\n\n" + "\n".join(lines) + "\n"
+    return f"\n{day}, {title(machine_)}.\n\n" + "\n".join(lines) + "\n"

@@ -46,6 +46,10 @@ async def test_counts_are_added_up(bench):
         assert await b.store.tallies.read_each(
             Kind.ENDPOINT, [mine, theirs, bytes(16)], AT, AT + HOUR
         ) == {mine: [(AT, counted(8, 4, 2))], theirs: [(AT, counted(1))]}
+        assert await b.store.tallies.read_each(
+            Kind.ENDPOINT, [mine], AT, AT + HOUR, latencies=False
+        ) == {mine: [(AT, Tally(8, 4, 2))]}
+        assert await b.store.tallies.read_each(Kind.ENDPOINT, [], AT, AT + HOUR) == {}
 
 
 async def test_workers_add_at_the_same_time(bench):

@@ -361,16 +361,18 @@ async def test_a_stop_waits_for_what_is_published_together(on_each_database):
 
     async def late(*arguments, **options):
         loop.call_soon_threadsafe(begun.set)
-        while not released.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(released.wait, PATIENCE)
         return await publish(*arguments, **options)
 
     queue.publish = late
     triggering = asyncio.create_task(webhooks.trigger_many([("a.b", {"n": n}) for n in range(3)]))
     await begun.wait()
     closing = asyncio.create_task(asyncio.to_thread(webhooks.close))
-    while webhooks._runtime.engine is not None:
-        await asyncio.sleep(0.01)
+
+    async def stopping():
+        return webhooks._runtime.engine is None
+
+    await until(stopping, "the stop to have begun")
     released.set()
     receipts = await triggering
     await closing

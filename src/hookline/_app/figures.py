@@ -46,12 +46,18 @@ class Figures(Scope):
         since: datetime | None = None,
         until: datetime | None = None,
         step: int | None = None,
+        latencies: bool = True,
     ) -> dict[str, Series]:
-        """Return the same for several endpoints, by id: one question for all of them."""
+        """Return the same for several endpoints, by id: one question for all of them.
+
+        Without `latencies` nothing is known of how long answers took, and it costs half as much.
+        """
         keys = {e.id or "": ids.decode(ids.ENDPOINT, e.id or "") or b"" for e in endpoints}
         start, end, step = self._range(Kind.ENDPOINT, since, until, step)
         found = await self._ask(
-            lambda e, _: e.store.tallies.read_each(Kind.ENDPOINT, keys.values(), start, end, step)
+            lambda e, _: e.store.tallies.read_each(
+                Kind.ENDPOINT, keys.values(), start, end, step, latencies=latencies
+            )
         )
         return {name: series(start, end, step, found.get(key, ())) for name, key in keys.items()}
 

@@ -160,7 +160,14 @@ class Tallies(Protocol):
         ...
 
     async def read_each(
-        self, kind: Kind, subjects: Iterable[bytes], start: int, end: int, step: int = MINUTE
+        self,
+        kind: Kind,
+        subjects: Iterable[bytes],
+        start: int,
+        end: int,
+        step: int = MINUTE,
+        *,
+        latencies: bool = True,
     ) -> dict[bytes, list[tuple[int, Tally]]]:
-        """Return the same for several endpoints or applications."""
+        """Return the same for several endpoints or applications; without buckets if told so."""
         ...

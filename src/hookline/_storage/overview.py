@@ -52,16 +52,15 @@ class SqlOverview(Part):
 
     async def glances(self, keys: Collection[bytes], now: int) -> dict[bytes, Glance]:
         """Return how these endpoints are doing, in one question for all of them."""
-        each = attempt.alias("each")
         newest = (
-            sa.select(each.c.id)
-            .where(each.c.endpoint_id == endpoint.c.id)
-            .order_by(each.c.id.desc())
+            sa.select(attempt.c.id)
+            .where(attempt.c.endpoint_id == endpoint.c.id)
+            .order_by(attempt.c.id.desc())
             .limit(1)
             .scalar_subquery()
         )
-        tried = sa.and_(attempt.c.endpoint_id == endpoint.c.id, attempt.c.id == newest)
-        query = (
+        # Materialized: joined at once, PostgreSQL looks for the newest in each partition anew.
+        each = (
             sa.select(
                 endpoint.c.id,
                 circuit.c.state,
@@ -69,17 +68,17 @@ class SqlOverview(Part):
                 circuit.c.blocked_until,
                 _waiting().label("waiting"),
                 _sending(now).label("sending"),
-                attempt.c.started_at,
-                attempt.c.status,
-                attempt.c.failure,
+                newest.label("newest"),
             )
-            .select_from(
-                endpoint.outerjoin(circuit, circuit.c.endpoint_id == endpoint.c.id).outerjoin(
-                    attempt, tried
-                )
-            )
-            .where(endpoint.c.id.in_(list(keys)))
+            .select_from(endpoint.outerjoin(circuit, circuit.c.endpoint_id == endpoint.c.id))
+            .where(self._among(endpoint.c.id, keys))
+            .cte("each")
+            .prefix_with("MATERIALIZED")
         )
+        tried = sa.and_(attempt.c.endpoint_id == each.c.id, attempt.c.id == each.c.newest)
+        query = sa.select(
+            each, attempt.c.started_at, attempt.c.status, attempt.c.failure
+        ).select_from(each.outerjoin(attempt, tried))
         async with self._reading() as connection:
             return {row.id: _glance(row, now) for row in await connection.execute(query)}
 

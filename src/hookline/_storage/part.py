@@ -1,6 +1,6 @@
 """What the parts of the store stand on: transactions, the dialect's INSERT, change by batches."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hookline._storage.schema import Key
 from hookline._storage.unreachable import explain
 from hookline.errors import StorageError
 
@@ -49,6 +50,19 @@ class Part:
                     "webhooks.init(), or await webhooks.start()"
                 )
             raise StorageError(explain(self._engine.url, error) + hint) from error
+
+    def _among(
+        self, column: sa.ColumnElement[bytes], keys: Iterable[bytes]
+    ) -> sa.ColumnElement[bool]:
+        """Return whether a column has one of these keys.
+
+        In one parameter where there are arrays: the statement and its plan are the same for any
+        number, and keys are looked up, not compared one by one.
+        """
+        wanted = list(keys)
+        if self._is_postgresql:
+            return column == sa.any_(sa.literal(wanted, postgresql.ARRAY(Key)))
+        return column.in_(wanted)
 
     def _insert(self, table: sa.Table) -> Any:
         """Return the dialect's own INSERT, which knows ON CONFLICT."""

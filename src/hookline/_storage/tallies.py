@@ -1,7 +1,7 @@
 """Tallies: their rows. Counts are added to what is there: all workers write the same rows."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +16,8 @@ MOST_REMEMBERED = 100_000
 BATCH = 2000
 _BUCKETS = tuple(f"b{number}" for number in range(BUCKETS))
 _PLACE = ("kind", "subject", "span", "at")
-_COUNTS = ("succeeded", "failed", "exhausted", *_BUCKETS)
+_ENDED = ("succeeded", "failed", "exhausted")
+_COUNTS = (*_ENDED, *_BUCKETS)
 Place = tuple[Kind, bytes, int]
 
 
@@ -82,22 +83,30 @@ class SqlTallies(Part):
             tally.c.at + tally.c.span > start,
         )
         async with self._reading() as connection:
-            return [(row.at, _tally(row)) for row in await connection.execute(query)]
+            return [(row.at, _tally(row[1:])) for row in await connection.execute(query)]
 
     async def read_each(
-        self, kind: Kind, subjects: Iterable[bytes], start: int, end: int, step: int = MINUTE
+        self,
+        kind: Kind,
+        subjects: Iterable[bytes],
+        start: int,
+        end: int,
+        step: int = MINUTE,
+        *,
+        latencies: bool = True,
     ) -> dict[bytes, list[tuple[int, Tally]]]:
-        """Return the same for several endpoints or applications."""
-        query = _summed(step, tally.c.subject).where(
+        """Return the same for several endpoints or applications; without buckets if told so."""
+        names = _COUNTS if latencies else _ENDED
+        query = _summed(step, tally.c.subject, names=names).where(
             tally.c.kind == kind.value,
-            tally.c.subject.in_(list(subjects)),
+            self._among(tally.c.subject, subjects),
             tally.c.at >= start,
             tally.c.at < end,
         )
         found: dict[bytes, list[tuple[int, Tally]]] = defaultdict(list)
         async with self._reading() as connection:
             for row in await connection.execute(query):
-                found[row.subject].append((row.at, _tally(row)))
+                found[row.subject].append((row.at, _tally(row[2:])))
         return found
 
     async def prune(self, now: int, kept_ms: int) -> None:
@@ -122,7 +131,8 @@ class SqlTallies(Part):
                 return False
             places: dict[Place, list[Tally]] = defaultdict(list)
             for row in rows:
-                places[Kind(row.kind), row.subject, row.at // HOUR * HOUR].append(_tally(row))
+                place = Kind(row.kind), row.subject, row.at // HOUR * HOUR
+                places[place].append(_tally([getattr(row, name) for name in _COUNTS]))
             await connection.execute(
                 tally.delete().where(*(tally.c[n] == sa.bindparam(f"of_{n}") for n in _PLACE)),
                 [{f"of_{n}": getattr(row, n) for n in _PLACE} for row in rows],
@@ -135,10 +145,10 @@ class SqlTallies(Part):
             return True
 
 
-def _summed(step: int, *by: sa.Column[Any]) -> sa.Select[Any]:
+def _summed(step: int, *by: sa.Column[Any], names: Iterable[str] = _COUNTS) -> sa.Select[Any]:
     """Select tallies, summed over spans of so many seconds: a curve has fewer points than rows."""
     at = (tally.c.at // step * step).label("at")
-    sums = [sa.cast(sa.func.sum(tally.c[name]), sa.BigInteger).label(name) for name in _COUNTS]
+    sums = [sa.cast(sa.func.sum(tally.c[name]), sa.BigInteger).label(name) for name in names]
     return sa.select(*by, at, *sums).group_by(*by, at).order_by(at)
 
 
@@ -156,7 +166,7 @@ def _row(kind: Kind, subject: bytes, span: int, at: int, found: Tally) -> dict[s
     }
 
 
-def _tally(row: Any) -> Tally:
-    """Return what the last columns of a row count."""
-    succeeded, failed, exhausted, *buckets = row[-len(_COUNTS) :]
+def _tally(counts: Sequence[int]) -> Tally:
+    """Return what `_COUNTS`, or only `_ENDED` of them, were."""
+    succeeded, failed, exhausted, *buckets = counts
     return Tally(succeeded, failed, exhausted, buckets if any(buckets) else None)

@@ -66,7 +66,9 @@ async def _listed(view: View) -> dict[str, Any]:
     app = await view.app()
     key = ids.decode(ids.ENDPOINT, view.query("after"))
     page = await app.endpoint_page(Window(LIMIT, Cursor(key) if key else None))
-    series = await app.figures_of_each(page.items, since=datetime.now(UTC) - DAY, step=SPARK)
+    series = await app.figures_of_each(
+        page.items, since=datetime.now(UTC) - DAY, step=SPARK, latencies=False
+    )
     glances = await view.webhooks.overview.glances(page.items)
     there = [each for each in page.items if each.id in glances]
     return {
