@@ -19,9 +19,10 @@ from hookline._domain.audit import Actor, acting
 from hookline._domain.history import queued
 from hookline._domain.overview import MOST_GLANCED
 from hookline._domain.page import Page, Window
+from hookline._said import Said
 from hookline._web.dashboard import charts, text
 from hookline._web.dashboard.session import Brakes, Session, Sessions
-from hookline._web.dashboard.words import LANGUAGES, translated
+from hookline._web.dashboard.words import LANGUAGES, retold, translated
 from hookline._web.errors import Refused
 from hookline.errors import HooklineError
 
@@ -160,6 +161,10 @@ class View:
         """Return a sentence in the reader's language, with values put in."""
         return translated(self.language, sentence, **values)
 
+    def told(self, text: str) -> str:
+        """Return what was said in English in the reader's language, if it can be."""
+        return str(retold(self.language, text))
+
     def url(self, path: str, **query: Any) -> str:
         """Return a link inside the dashboard; what is None or empty is left out of the query."""
         given = {name: value for name, value in query.items() if value not in (None, "")}
@@ -255,6 +260,7 @@ class View:
         return {
             "view": self,
             "_": self.say,
+            "told": self.told,
             "url": self.url,
             "asset": self.asset,
             "own": self.own,
@@ -381,8 +387,9 @@ class View:
         return Refused(403, self.say("This key may look, and change nothing."))
 
     def tell(self, error: Exception) -> str:
-        """Return what people hear of an error."""
-        return str(error)
+        """Return what people hear of an error, in the reader's language where it is known."""
+        said = error.args[0] if error.args else None
+        return self.told(said) if isinstance(said, Said) else str(error)
 
     async def read_form(self) -> Mapping[str, str]:
         """Read the form of the request, once; raise Refused (413) for one that is too large."""

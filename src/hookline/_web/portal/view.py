@@ -180,4 +180,4 @@ class PortalView(View):
             return self.say("Nothing is sent to this address: blocked_destination.")
         if isinstance(error, EndpointDisabled):
             return self.say("This endpoint gets nothing just now. Resume it first.")
-        return str(error)
+        return super().tell(error)
