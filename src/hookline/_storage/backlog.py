@@ -3,7 +3,7 @@
 Indexes only: a seek per endpoint for its oldest delivery, then counts that stop somewhere.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -81,12 +81,8 @@ def _unrouted(now: int, app: bytes | None) -> sa.Select[int, Any]:
 
 def _due_in_all(connection: sa.Connection, endpoints: Iterable[bytes], now: int) -> int:
     """Count the due deliveries of these endpoints, up to `MOST_COUNTED` in all."""
-    own = delivery.c.endpoint_id.in_(list(endpoints))
-    return connection.scalar(sa.select(_count(MOST_COUNTED, own, *_due(now)))) or 0
-
-
-def _due(now: int) -> Iterator[sa.ColumnElement[bool]]:
-    yield delivery.c.next_attempt_at <= now
+    own, due = delivery.c.endpoint_id.in_(list(endpoints)), delivery.c.next_attempt_at <= now
+    return connection.scalar(sa.select(_count(MOST_COUNTED, own, due))) or 0
 
 
 async def queued(connection: AsyncConnection, key: bytes, now: int) -> Queued:
@@ -126,7 +122,7 @@ def waiting(now: int) -> sa.Select[Any, Any, Any, Any]:
     oldest = sa.select(sa.func.min(at)).where(own).correlate(each).scalar_subquery()
     return sa.select(
         each.c.id.label("endpoint_id"),
-        _count(MOST_QUEUED, own, *_due(now), of=each).label("due"),
+        _count(MOST_QUEUED, own, at <= now, of=each).label("due"),
         oldest.label("oldest_due"),
         _count(MOST_QUEUED, own, at == HELD, of=each).label("held"),
     ).where(each.c.id.is_not(None))
