@@ -64,11 +64,11 @@ def test_sqlite_searches(name, database_file):
 @pytest.mark.parametrize("name", ON_POSTGRESQL)
 async def test_postgresql_searches(name, postgres_url):
     """PostgreSQL's plan on the hot path's own connections has no sequential scan of a table."""
+    from hookline._storage.postgresql.connections import PLANS, keys_as_bytes
     from hookline._storage.postgresql.engine import dsn
-    from hookline._storage.postgresql.queue import PLANS, _keys_as_bytes
 
     connection = await asyncpg.connect(dsn(sa.make_url(postgres_url)), server_settings=PLANS)
-    await _keys_as_bytes(connection)
+    await keys_as_bytes(connection)
     rows = await connection.fetch("EXPLAIN " + POSTGRESQL[name], *ON_POSTGRESQL[name])
     await connection.close()
     plan = "\n".join(row[0] for row in rows)

@@ -11,7 +11,7 @@ from tools.databases import PostgresDatabases
 from tools.postgres import Server
 
 from hookline import Event
-from hookline._storage.postgresql.queue import ConnectionLost
+from hookline._storage.postgresql.connections import ConnectionLost
 from hookline.errors import StorageError
 from hookline.testing import Receiver
 

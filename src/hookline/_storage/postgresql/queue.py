@@ -8,8 +8,8 @@ some deliveries are repeated and their last log lines missing, never a message.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -38,6 +38,7 @@ from hookline._storage.batch import (
     ClaimBatch,
     RouteBatch,
 )
+from hookline._storage.postgresql.connections import ConnectionLost, Connections, ended
 from hookline._storage.postgresql.publication import CHANNEL, SQL, publication
 from hookline._storage.schema import HELD, IN_LINE
 from hookline._storage.steps import Row, Statement, adrive
@@ -51,38 +52,12 @@ ALIVE_MS = 10_000
 MOST_CACHED = 10_000
 """Targets and routing tables kept in memory."""
 FIRST = bytes(16)
-RECONNECT = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds between tries to get the listening connection back."""
 PUBLISH_TRIES = (0.05, 0.2, 0.5, 1.0)
 """Seconds between tries to publish over a broken connection; repeating it adds nothing twice."""
 VACUUM_EVERY = 50_000
 """Finished deliveries: autovacuum comes too late for a queue, and claims slow down meanwhile."""
 VACUUM_LOCK, ROUTE_LOCK = 0x686F6F6B, 0x726F7574
 """Advisory locks: one worker at a time vacuums, and routes where there are ordered endpoints."""
-PLANS = {
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
-    # A frozen process must not keep others waiting for its locks.
-    "idle_in_transaction_session_timeout": "5000",
-}
-"""Every statement here walks an index by key. Statistics of a queue are out of date as soon as they
-are made: a plan chosen while it was nearly empty must not scan a million rows a minute later."""
-TIMEOUT = 30.0
-"""Seconds for one statement, and to get a connection."""
-
-_LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.CrashShutdownError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock($1)"
 _ATTEMPT_COLUMNS = [
     "message_id", "id", "endpoint_id", "number", "trigger", "started_at", "url", "state", "status",
@@ -104,12 +79,9 @@ class PostgresQueue:
     ) -> None:
         """`response_kept`: bytes of an answer's body for the log; `vault` opens secrets."""
         self._vault = vault or Vault()
-        self._dsn = dsn
+        self._connections = Connections(dsn, settle_durable=settle_durable)
+        self._lend, self._transaction = self._connections.lend, self._connections.transaction
         self._kept = response_kept
-        self._settle_durable = settle_durable
-        self._durable: asyncpg.Pool | None = None
-        self._quick: asyncpg.Pool | None = None
-        self._listener: asyncio.Task[None] | None = None
         self._vacuum: asyncio.Task[None] | None = None
         self._finished = 0
         self._alone = False
@@ -119,99 +91,21 @@ class PostgresQueue:
 
     async def start(self, on_foreign_write: Callable[[], None]) -> None:
         """Open the pools, and listen for other processes."""
-        try:
-            self._durable = await self._pool(3, durable=True)
-            self._quick = await self._pool(4, durable=self._settle_durable)
-        except (*_LOST, asyncpg.PostgresError) as error:
-            await self.stop()
-            raise StorageError(f"PostgreSQL: {error}") from error
-        self._listener = asyncio.create_task(self._listen(on_foreign_write))
-
-    async def _pool(self, most: int, *, durable: bool) -> asyncpg.Pool:
-        settings = PLANS | {
-            "application_name": "hookline",
-            "synchronous_commit": "on" if durable else "off",
-        }
-        return await asyncpg.create_pool(
-            self._dsn,
-            min_size=0,  # asyncpg logs a traceback whenever it cannot keep a floor
-            max_size=most,
-            init=_keys_as_bytes,
-            server_settings=settings,
-            command_timeout=TIMEOUT,
-            timeout=TIMEOUT,
-        )
+        await self._connections.start(on_foreign_write)
 
     async def stop(self) -> None:
         """Close everything. Safe to call twice."""
-        for task in (self._listener, self._vacuum):
-            # Asked until it ends: a driver may turn a cancel into an error of its own.
-            while task is not None and not task.done():
-                task.cancel()
-                await asyncio.wait([task], timeout=1)
-        self._listener = self._vacuum = None
-        pools, self._durable, self._quick = (self._durable, self._quick), None, None
-        for pool in pools:
-            if pool is not None:
-                pool.terminate()  # every batch was awaited before: nothing is under way
-
-    @asynccontextmanager
-    async def _transaction(self, *, durable: bool = False) -> AsyncIterator[asyncpg.Connection]:
-        async with self._connection(durable=durable) as connection, connection.transaction():
-            yield connection
-
-    @asynccontextmanager
-    async def _connection(self, *, durable: bool = False) -> AsyncIterator[asyncpg.Connection]:
-        """Lend a connection on which each statement is a transaction of its own."""
-        pool = self._durable if durable else self._quick
-        if pool is None:
-            raise StorageError("the database was closed")
-        try:
-            async with pool.acquire(timeout=TIMEOUT) as connection:
-                try:
-                    yield connection
-                except _LOST:
-                    connection.terminate()  # in no state to be used again
-                    raise
-        except _LOST as error:
-            words = str(error) or type(error).__name__
-            raise ConnectionLost(f"PostgreSQL: connection lost: {words}") from error
-        except asyncpg.PostgresError as error:
-            raise StorageError(f"PostgreSQL: {error}") from error
-        except AttributeError as error:
-            if not pool.is_closing():
-                raise
-            # What the driver raises for a connection that was terminated while it was asked.
-            raise StorageError("the database was closed") from error
-
-    # waking each other ---------------------------------------------------------------------
-
-    async def _listen(self, on_foreign_write: Callable[[], None]) -> None:
-        """Listen for ever, reconnecting; what was missed meanwhile is found by looking."""
-        tries = 0
-        while True:
-            try:
-                connection = await asyncpg.connect(self._dsn, timeout=TIMEOUT)
-                try:
-                    lost = asyncio.Event()
-                    connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                    await connection.add_listener(CHANNEL, lambda *_: on_foreign_write())
-                    tries = 0
-                    on_foreign_write()
-                    await lost.wait()
-                finally:
-                    connection.terminate()
-            except (*_LOST, asyncpg.PostgresError):
-                tries += 1
-            await asyncio.sleep(RECONNECT[min(tries, len(RECONNECT) - 1)])
+        await ended(self._vacuum)
+        self._vacuum = None
+        await self._connections.stop()
 
     async def announce(self) -> None:
         """Tell the workers of other processes that there is work, unless there are none."""
-        if self._alone or self._quick is None:
+        if self._alone:
             return
         # Missed or failed, the others find the work when they look next.
-        with suppress(*_LOST, asyncpg.PostgresError):
-            async with self._quick.acquire(timeout=TIMEOUT) as connection:
+        with suppress(StorageError):
+            async with self._lend() as connection:
                 await connection.execute(f"NOTIFY {CHANNEL}")
 
     async def beat(self, worker: bytes, now: int) -> Share | None:  # noqa: ARG002 - the database's
@@ -252,7 +146,7 @@ class PostgresQueue:
     ) -> list[bytes | Exception]:
         steps = publication(messages, atomic=atomic, form=bytes)
         if all(message.idempotency_key is None for message in messages):
-            async with self._connection(durable=True) as connection:
+            async with self._lend(durable=True) as connection:
                 return await adrive(steps, partial(_run, connection))
         async with self._transaction(durable=True) as connection:
             return await adrive(steps, partial(_run, connection))
@@ -262,7 +156,7 @@ class PostgresQueue:
     async def route(self, room: int, now: int, lease_until: int, room_of: RoomOf) -> Routed:
         """Turn due messages into deliveries; the first `room` are the caller's to send."""
         batch = RouteBatch(room, now, lease_until, room_of)
-        async with self._connection() as connection:
+        async with self._lend() as connection:
             batch.routed.next_due, ordered = await connection.fetchrow(SQL["next_outbox"])
             if batch.routed.next_due is None or batch.routed.next_due > now:
                 return batch.routed
@@ -464,11 +358,9 @@ class PostgresQueue:
 
     async def _vacuum_queue(self) -> None:
         """Vacuum the queue's tables; one worker at a time."""
-        if self._quick is None:
-            return
         # Not the owner of the tables, or busy elsewhere: autovacuum does it, only later.
-        with suppress(*_LOST, asyncpg.PostgresError):
-            async with self._quick.acquire(timeout=TIMEOUT) as connection:
+        with suppress(StorageError):
+            async with self._lend() as connection:
                 if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", VACUUM_LOCK):
                     return
                 try:
@@ -477,16 +369,6 @@ class PostgresQueue:
                     )
                 finally:
                     await connection.execute("SELECT pg_advisory_unlock($1)", VACUUM_LOCK)
-
-
-class ConnectionLost(StorageError):
-    """The connection broke: what was asked may or may not have happened."""
-
-
-async def _keys_as_bytes(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec(
-        "uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
-    )
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
