@@ -1,11 +1,9 @@
-"""Endpoints: their rows, their secrets, and what changing one means for what waits for it."""
+"""Endpoints: their secrets, and what changing one means for what waits for it."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -14,24 +12,15 @@ from hookline._domain.audit import CODE, FILE, acting
 from hookline._domain.breaker import CircuitState
 from hookline._domain.endpoint import Endpoint
 from hookline._domain.history import EndpointHealth
-from hookline._domain.options import SENSITIVE
 from hookline._domain.page import Page, Window
-from hookline._domain.plan import plain
 from hookline._engine.keys import new_key
-from hookline._storage import backlog, paging, replay, sealed
+from hookline._storage import backlog, endpoint_rows, paging, replay, sealed
 from hookline._storage import handshake as pending
 from hookline._storage.audit import note_endpoint
 from hookline._storage.part import Part
 from hookline._storage.rows import (
-    EXTRA,
     SECRET,
-    extras,
     maybe_time,
-    opened_credentials,
-    opened_headers,
-    options_of,
-    sealed_credentials,
-    sealed_headers,
     time,
 )
 from hookline._storage.schema import (
@@ -52,20 +41,6 @@ HALF = 32
 LEFT_FILE = "removed from the webhooks file"
 
 BATCH = 1000
-_COLUMNS = frozenset(
-    {
-        "url",
-        "uid",
-        "description",
-        "events",
-        "retry_schedule",
-        "timeout",
-        "concurrency",
-        "rate_limit",
-        "ordered",
-    }
-)
-"""Fields of an endpoint that have a column of their own, secrets and headers apart."""
 _WITH_STATE = sa.select(endpoint, handshake.c.since, handshake.c.reason).join(
     handshake, isouter=True
 )
@@ -102,7 +77,7 @@ class SqlEndpoints(Part):
 
         It is back in the file it had left, or need not prove any more that it expects webhooks.
         """
-        digest = _digest(declared)
+        digest = endpoint_rows.digest(declared)
         found = (
             await connection.execute(
                 sa.select(endpoint).where(
@@ -112,7 +87,7 @@ class SqlEndpoints(Part):
         ).first()
         back, moved, before = False, True, None
         key = new_key(now) if found is None else found.id
-        values = self._row(declared, key, now)
+        values = endpoint_rows.columns(self._vault, declared, key, now)
         del values["uid"]  # given by people, not by a declaration
         values["declared_digest"] = sealed.digest(self._vault, digest, key)
         if found is None:
@@ -133,8 +108,9 @@ class SqlEndpoints(Part):
             await self._replace_secrets(connection, key, declared.secret, now)
         lifted = await self._demand(connection, app, key, declared.handshake, now, elsewhere=moved)
         await self._touch(connection, key)
-        changes = {name: getattr(declared, name) for name in (*_COLUMNS, "headers", *EXTRA)}
-        told = self._told(found, {**changes, "uid": found.uid if found is not None else None})
+        given = endpoint_rows.given(declared)
+        given["uid"] = found.uid if found is not None else None
+        told = endpoint_rows.told(self._vault, found, given)
         signed = found is not None or declared.secret is not None
         if signed and (before or b"")[HALF:] != digest[HALF:]:
             told.add("secret")
@@ -243,7 +219,7 @@ class SqlEndpoints(Part):
             sa.select(endpoint_secret).where(mine).order_by(endpoint_secret.c.id)
         )
         newest = {row.endpoint_id: row for row in secrets}
-        return [_endpoint(row, newest.get(row.id), self._vault) for row in rows]
+        return [endpoint_rows.endpoint_of(self._vault, row, newest.get(row.id)) for row in rows]
 
     async def health(self, app: bytes, key: bytes, now: int) -> EndpointHealth | None:
         """Return how an endpoint is doing: its circuit, what waits for it, what was tried last."""
@@ -296,7 +272,7 @@ class SqlEndpoints(Part):
         async with self._writing() as connection:
             await self._lock(connection, app)
             await self._check_uid(connection, app, key, new.uid)
-            row = self._row(new, key, now)
+            row = endpoint_rows.columns(self._vault, new, key, now)
             fixed = {"id": key, "app_id": app, "created_at": now, "revision": 0}
             disabled = {"disabled_at": now, "disabled_reason": new.disabled_reason}
             held = disabled if new.disabled_reason else {}
@@ -305,8 +281,8 @@ class SqlEndpoints(Part):
                 await self._add_secret(connection, key, new.secret, now)
             await self._demand(connection, app, key, new.handshake, now, elsewhere=True)
             await self._touch(connection, key)
-            given = {name: getattr(new, name) for name in (*_COLUMNS, "headers", *EXTRA)}
-            await note_endpoint(connection, "endpoint.created", key, now, self._told(None, given))
+            told = endpoint_rows.told(self._vault, None, endpoint_rows.given(new))
+            await note_endpoint(connection, "endpoint.created", key, now, told)
         return (await self.get(app, [key]))[key]
 
     async def update(
@@ -334,7 +310,7 @@ class SqlEndpoints(Part):
         self, connection: AsyncConnection, row: Any, changes: Mapping[str, Any], now: int
     ) -> bool:
         """Change the fields given; return whether what is held may have to be sent."""
-        values = self._changed(row, changes, now)
+        values = endpoint_rows.changed(self._vault, row, changes, now)
         if "disabled_reason" in changes:
             reason = changes["disabled_reason"]
             off = None if reason is None else now
@@ -346,7 +322,7 @@ class SqlEndpoints(Part):
         own = values.get("options", row.options).get("handshake")
         lifted = await self._demand(connection, row.app_id, row.id, own, now, elsewhere=moved)
         await self._touch(connection, row.id)
-        if told := self._told(row, changes):
+        if told := endpoint_rows.told(self._vault, row, changes):
             await note_endpoint(connection, "endpoint.updated", row.id, now, told)
         return lifted or "disabled_reason" in changes
 
@@ -364,57 +340,6 @@ class SqlEndpoints(Part):
         demanded = await pending.demanded(connection, app, own)
         insert = self._insert(handshake)
         return await pending.changed(connection, insert, key, demanded, now, elsewhere=elsewhere)
-
-    def _changed(self, row: Any, changes: Mapping[str, Any], now: int) -> dict[str, Any]:
-        """Return the columns that hold the changed fields."""
-        values: dict[str, Any] = {"updated_at": now}
-        for name in _COLUMNS & changes.keys():
-            value = changes[name]
-            values[name] = list(value) if isinstance(value, tuple) else value
-        if "headers" in changes:
-            values["headers"] = sealed_headers(self._vault, changes["headers"], row.id)
-        if SENSITIVE & changes.keys():
-            opened = opened_credentials(self._vault, row.credentials, row.id)
-            values["credentials"] = sealed_credentials(
-                self._vault, {**opened, **_named(changes, SENSITIVE)}, row.id
-            )
-        plain = set(EXTRA) - SENSITIVE
-        if plain & changes.keys():
-            options = {**row.options, **_named(changes, plain)}
-            values["options"] = {name: value for name, value in options.items() if value}
-        return values
-
-    def _told(self, row: Any, changes: Mapping[str, Any]) -> set[str]:
-        """Return which of the fields given are not as a row has them; None is an empty one."""
-        before: dict[str, Any] = {}
-        if row is not None:
-            before |= {name: getattr(row, name) for name in _COLUMNS} | row.options
-            with suppress(SecretsLocked):
-                before["headers"] = opened_headers(self._vault, row.headers, row.id)
-                before |= opened_credentials(self._vault, row.credentials, row.id)
-            before["disabled_reason"] = row.disabled_reason
-        told = {name for name, value in changes.items() if plain(before.get(name)) != plain(value)}
-        told -= {name for name in told if not (before.get(name) or changes[name])}
-        return {"disabled" if name == "disabled_reason" else name for name in told}
-
-    def _row(self, new: Endpoint, key: bytes, now: int) -> dict[str, Any]:
-        """Return the columns of an endpoint that say what it is."""
-        return {
-            "url": new.url,
-            "uid": new.uid,
-            "description": new.description,
-            "events": list(new.events),
-            "retry_schedule": list(new.retry_schedule) if new.retry_schedule else None,
-            "timeout": new.timeout,
-            "concurrency": new.concurrency,
-            "rate_limit": new.rate_limit,
-            "ordered": new.ordered,
-            "options": extras(new),
-            "headers": sealed_headers(self._vault, new.headers, key),
-            "credentials": sealed_credentials(self._vault, credentials_of(new), key),
-            "source": new.source,
-            "updated_at": now,
-        }
 
     @staticmethod
     async def _lock(connection: AsyncConnection, app: bytes) -> None:
@@ -550,71 +475,3 @@ class SqlEndpoints(Part):
 
 def _of(app: bytes) -> sa.ColumnElement[bool]:
     return endpoint.c.app_id == app
-
-
-def _named(changes: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: changes[name] for name in names if name in changes}
-
-
-def credentials_of(found: Endpoint) -> dict[str, Any]:
-    """Return the options that have secrets in them."""
-    return {name: getattr(found, name) for name in sorted(SENSITIVE)}
-
-
-def _digest(declared: Endpoint) -> bytes:
-    """Hash what was declared, so that an unchanged declaration is recognised.
-
-    Two halves, the second for the secret alone: a new description does not undo a rotation.
-    """
-    content = orjson.dumps(
-        [
-            declared.url,
-            declared.events,
-            sorted(declared.headers.items()),
-            declared.description,
-            declared.retry_schedule,
-            declared.timeout,
-            declared.concurrency,
-            declared.rate_limit,
-            declared.ordered,
-            extras(declared),
-            [getattr(declared, name) for name in sorted(SENSITIVE)],
-        ]
-    )
-    secret = orjson.dumps(declared.secret)
-    return hashlib.sha256(content).digest() + hashlib.sha256(secret).digest()
-
-
-def _endpoint(row: Any, newest: Any, vault: Vault) -> Endpoint:
-    """Return an endpoint from its row and the row of its newest secret."""
-    secret, headers, credentials, locked = None, {}, {}, None
-    try:
-        headers = opened_headers(vault, row.headers, row.id)
-        credentials = opened_credentials(vault, row.credentials, row.id)
-        secret = vault.open(newest.secret, SECRET, newest.id) if newest is not None else None
-    except SecretsLocked as error:
-        locked = str(error)
-    return Endpoint(
-        url=row.url,
-        events=tuple(row.events),
-        secret=secret,
-        headers=headers,
-        locked=locked,
-        description=row.description,
-        retry_schedule=tuple(row.retry_schedule) if row.retry_schedule else None,
-        timeout=row.timeout,
-        concurrency=row.concurrency,
-        rate_limit=row.rate_limit,
-        ordered=row.ordered,
-        uid=row.uid,
-        source=row.source,
-        id=ids.encode(ids.ENDPOINT, row.id),
-        disabled_at=maybe_time(row.disabled_at),
-        disabled_reason=row.disabled_reason,
-        pending_since=maybe_time(row.since),
-        pending_reason=row.reason or None,
-        granted_rate=row.granted_rate,
-        created_at=time(row.created_at),
-        updated_at=time(row.updated_at),
-        **options_of(row.options, credentials),
-    )
