@@ -16,6 +16,7 @@ import pytest
 from hookline import generate_secret
 from hookline._domain.ed25519 import public_key
 from hookline._domain.signature import Signer, guide_signature, key_bytes
+from hookline._said import Said
 from hookline.receiver import Cause, Diagnosis, VerificationError, diagnose, verify
 from hookline.receiver._diagnosis import REMEDY
 
@@ -55,6 +56,9 @@ def told(body, headers, secret=SECRET, **options):
         valid = False
     assert found.valid is valid
     assert bool(found.remedy) is not valid
+    # What is wrong with a secret itself is said by InvalidSecret.
+    assert isinstance(found.sentence, Said) or found.cause is Cause.SECRET_MALFORMED
+    assert isinstance(found.remedy, Said) is not valid
     return found
 
 

@@ -3,6 +3,8 @@
 import ast
 import asyncio
 import hashlib
+import hmac
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from hookline._web.dashboard import session, text
 from hookline._web.dashboard.app import PAGES
 from hookline._web.dashboard.words import TABLES
 from hookline._web.engine import on_engine
+from hookline.receiver import diagnose
 from hookline.testing import Answer
 
 HOME = Path(dashboard.__file__).parent
@@ -665,6 +668,91 @@ async def test_signature_debugger(make_webhooks):
         answer = await v.post("/signatures", body="{}", headers="X-A: b", secret="whsec_c2VjcmV0")
     assert "no_signature" in answer.text
     assert "whsec_c2VjcmV0" not in answer.text
+
+
+HOSTILE = '{"{secret}":"<script>alert(1)</script>\u202e","\u202egnp":"{0.__class__}"}'
+NOR = "；另外，给出的密钥也都不匹配"
+TIMED = "webhook-id: m\nwebhook-timestamp: 1760697000\n"
+SIGNATURES = {
+    "nothing": (
+        {"headers": "X-A: b", "body": "{}"},
+        "没有收到 webhook-signature，也没有收到 X-Webhook-Signature",
+    ),
+    "missing": (
+        {"headers": "webhook-signature: v1,AAAA", "body": "{}"},
+        "收到了 webhook-signature，但没有收到 webhook-id 和 webhook-timestamp",
+    ),
+    "value": (
+        {
+            "headers": f"{TIMED}webhook-signature: v1,{'A' * 43}=",
+            "body": HOSTILE,
+            "original": HOSTILE.replace('"<script>alert(1)</script>\u202e"', "1.0"),
+        },
+        '{secret}：值变了（发送：数字 1.0，收到："<script>alert(1)</script>U+202E"）' + NOR,
+    ),
+    "order": (
+        {
+            "headers": f"{TIMED}webhook-signature: v1,{'A' * 43}=",
+            "body": HOSTILE,
+            "original": '{"\u202egnp":"{0.__class__}","{secret}":1}',
+        },
+        "请求体：各名称的顺序变了（经过排序）；发送时 '\\u202egnp' 在 '{secret}' 之前" + NOR,
+    ),
+    "renamed": (
+        {
+            "headers": "x-<b>{pattern}</b>-x-webhook-signature: sha256="
+            + hmac.digest(b"s3cret", b"{}", "sha256").hex(),
+            "body": "{}",
+        },
+        "x-webhook-signature 到达时名称是 x-<b>{pattern}</b>-x-webhook-signature",
+    ),
+    "slips": (
+        {
+            "headers": "X-Webhook-Signature: sha1=" + hmac.digest(b"s3cret", b"{}\n", "sha1").hex(),
+            "body": "{}",
+            "secret": "s3cret ",
+        },
+        "请求体与发送时不同：末尾的换行被删除；另外，密钥首尾有空白；另外，签名是 HMAC-SHA1",
+    ),
+    "valid": (
+        {
+            "headers": "X-Webhook-Signature: " + hmac.digest(b"s3cret", b"{}", "sha256").hex(),
+            "body": "{}",
+        },
+        "webhook 有效：X-Webhook-Signature 匹配；它缺少 sha256=，其他验签程序可能要求有",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("name", SIGNATURES)
+async def test_the_debugger_speaks_the_readers_language(make_webhooks, name, language):
+    """Sentence and remedy, whole; what they quote is text, however it is written."""
+    given, chinese = SIGNATURES[name]
+    fields = {"secret": "s3cret", **given}
+    pairs = [line.split(": ", 1) for line in fields["headers"].splitlines()]
+    found = diagnose(fields["body"], pairs, fields["secret"], original=fields.get("original"))
+    async with visiting(make_webhooks(deliver=False), "read") as v:
+        v.client.headers["accept-language"] = language
+        await v.see("/signatures")
+        page = (await v.post("/signatures", **fields)).text
+    assert "<script>alert" not in page
+    assert "<b>" not in page
+    notice = re.search(r'<div class="notice [^>]*>(.*?)</div>', page, re.DOTALL)[1]
+    assert "lang=" not in notice
+    cause, sentence, *remedy = map(_read, re.findall(r"<p>(.*?)</p>", notice, re.DOTALL))
+    assert cause == found.cause
+    if language == "en":
+        english = (_read(text.harmless(said)) for said in (found.sentence, found.remedy))
+        assert [sentence, *remedy] == [said for said in english if said]
+    else:
+        assert sentence == chinese
+        assert bool(remedy) is not found.valid
+        assert all(re.search(r"[\u4e00-\u9fff]", said) for said in remedy)
+
+
+def _read(markup):
+    return html.unescape(re.sub("<[^>]*>", "", markup))
 
 
 async def test_endpoints_in_trouble(on_each_database, receiver):

@@ -1,7 +1,6 @@
-"""Bodies that something on the way has changed: what they may have been, and what was done to them.
+"""Bodies that something on the way has changed: what they may have been.
 
-`originals` guesses; whether a guess is right, its signature tells. `difference` names what lies
-between the body that was sent and the one that arrived.
+`originals` guesses; whether a guess is right, its signature tells.
 """
 
 import base64
@@ -13,9 +12,10 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, permutations, product
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 from urllib.parse import quote_plus, unquote_plus, unquote_to_bytes
 
+from hookline._said import Said
 from hookline.receiver._diagnosis import Cause
 
 MAX_UNPACKED = 8 * 1024 * 1024
@@ -24,13 +24,11 @@ MAX_DEPTH = 200
 MANY = 500
 """Numbers in a body; with more of them none is guessed at."""
 
-Named: TypeAlias = tuple[Cause, str]
-
 
 # Whole bodies ------------------------------------------------------------------------------------
 
 
-class _Undo(NamedTuple):
+class Undo(NamedTuple):
     """One way back from what arrived, and what it is called."""
 
     cause: Cause
@@ -89,52 +87,58 @@ def _mojibake(codec: str) -> Callable[[str], str]:
 
 
 _UNDO = (
-    _Undo(Cause.BODY_BOM, "a byte order mark was put before it", lambda b: b.removeprefix(BOM)),
-    _Undo(Cause.BODY_BOM, "its byte order mark was removed", lambda b: BOM + b),
-    _Undo(Cause.BODY_WHITESPACE, "a line break was added at its end", lambda b: b[:-1]
-          if b.endswith(b"\n") else None),
-    _Undo(Cause.BODY_WHITESPACE, "white space was added around it", bytes.strip),
-    _Undo(Cause.BODY_WHITESPACE, "the line break at its end was removed", lambda b: b + b"\n"),
-    _Undo(Cause.BODY_WHITESPACE, "the line break at its end was removed", lambda b: b + b"\r\n"),
-    _Undo(Cause.BODY_WHITESPACE, "zero bytes were added at its end", lambda b: b.rstrip(b"\0")),
-    _Undo(Cause.BODY_LINE_ENDS, "line ends became CR LF", lambda b: b.replace(b"\r\n", b"\n")),
-    _Undo(Cause.BODY_LINE_ENDS, "line ends of CR LF became LF",
-          lambda b: re.sub(rb"(?<!\r)\n", b"\r\n", b)),
-    _Undo(Cause.BODY_ENCODED, "it is base64", _base64),
-    _Undo(Cause.BODY_ENCODED, "it is hex", lambda b: binascii.unhexlify(b.strip())),
-    _Undo(Cause.BODY_ENCODED, "it was decoded from base64", base64.b64encode),
-    _Undo(Cause.BODY_ENCODED, "it was written as a JSON string", _text(_quoted)),
-    _Undo(Cause.BODY_ENCODED, "it is Python's text of a bytes object", _text(_repr)),
-    _Undo(Cause.BODY_ENCODED, "it is escaped as HTML", _text(html.unescape)),
-    _Undo(Cause.BODY_ENCODED, "it was unescaped as HTML", _text(html.escape)),
-    _Undo(Cause.BODY_COMPRESSED, "it is compressed", _unzip),
-    _Undo(Cause.BODY_WRAPPED, "it is a gateway's message, with the body inside", _inside),
-    _Undo(Cause.BODY_FORM, "it is percent-encoded", unquote_to_bytes),
-    _Undo(Cause.BODY_FORM, "it is encoded as a form", _text(unquote_plus)),
-    _Undo(Cause.BODY_FORM, "it is the field of a form", _text(_field)),
-    _Undo(Cause.BODY_FORM, "it was read as the name of a form's field",
-          lambda b: b.removesuffix(b"=")),
-    _Undo(Cause.BODY_FORM, "it was read as the name of a form's field",
-          _text(lambda t: unquote_plus(t.removesuffix("=")))),
-    _Undo(Cause.BODY_FORM, "it was decoded as a form", _text(quote_plus)),
-    _Undo(Cause.BODY_FORM, "it was taken out of a form's field",
-          _text(lambda t: "payload=" + quote_plus(t))),
-    _Undo(Cause.BODY_CHARSET, "its UTF-8 was read as Latin-1", _text(_mojibake("latin-1"))),
-    _Undo(Cause.BODY_CHARSET, "its UTF-8 was read as Windows-1252", _text(_mojibake("cp1252"))),
-    _Undo(Cause.BODY_CHARSET, "it was written as Latin-1", lambda b: b.decode("latin-1").encode()),
-    _Undo(Cause.BODY_CHARSET, "it was written as Windows-1252",
-          lambda b: b.decode("cp1252").encode()),
-    _Undo(Cause.BODY_CHARSET, "it was written as GBK", lambda b: b.decode("gbk").encode()),
-    _Undo(Cause.BODY_CHARSET, "it was written as UTF-16", lambda b: b.decode("utf-16").encode()),
+    Undo(Cause.BODY_BOM, Said("a byte order mark was put before it"),
+         lambda b: b.removeprefix(BOM)),
+    Undo(Cause.BODY_BOM, Said("its byte order mark was removed"), lambda b: BOM + b),
+    Undo(Cause.BODY_WHITESPACE, Said("a line break was added at its end"),
+         lambda b: b[:-1] if b.endswith(b"\n") else None),
+    Undo(Cause.BODY_WHITESPACE, Said("white space was added around it"), bytes.strip),
+    Undo(Cause.BODY_WHITESPACE, Said("the line break at its end was removed"), lambda b: b + b"\n"),
+    Undo(Cause.BODY_WHITESPACE, Said("the line break at its end was removed"),
+         lambda b: b + b"\r\n"),
+    Undo(Cause.BODY_WHITESPACE, Said("zero bytes were added at its end"),
+         lambda b: b.rstrip(b"\0")),
+    Undo(Cause.BODY_LINE_ENDS, Said("line ends became CR LF"), lambda b: b.replace(b"\r\n", b"\n")),
+    Undo(Cause.BODY_LINE_ENDS, Said("line ends of CR LF became LF"),
+         lambda b: re.sub(rb"(?<!\r)\n", b"\r\n", b)),
+    Undo(Cause.BODY_ENCODED, Said("it is base64"), _base64),
+    Undo(Cause.BODY_ENCODED, Said("it is hex"), lambda b: binascii.unhexlify(b.strip())),
+    Undo(Cause.BODY_ENCODED, Said("it was decoded from base64"), base64.b64encode),
+    Undo(Cause.BODY_ENCODED, Said("it was written as a JSON string"), _text(_quoted)),
+    Undo(Cause.BODY_ENCODED, Said("it is Python's text of a bytes object"), _text(_repr)),
+    Undo(Cause.BODY_ENCODED, Said("it is escaped as HTML"), _text(html.unescape)),
+    Undo(Cause.BODY_ENCODED, Said("it was unescaped as HTML"), _text(html.escape)),
+    Undo(Cause.BODY_COMPRESSED, Said("it is compressed"), _unzip),
+    Undo(Cause.BODY_WRAPPED, Said("it is a gateway's message, with the body inside"), _inside),
+    Undo(Cause.BODY_FORM, Said("it is percent-encoded"), unquote_to_bytes),
+    Undo(Cause.BODY_FORM, Said("it is encoded as a form"), _text(unquote_plus)),
+    Undo(Cause.BODY_FORM, Said("it is the field of a form"), _text(_field)),
+    Undo(Cause.BODY_FORM, Said("it was read as the name of a form's field"),
+         lambda b: b.removesuffix(b"=")),
+    Undo(Cause.BODY_FORM, Said("it was read as the name of a form's field"),
+         _text(lambda t: unquote_plus(t.removesuffix("=")))),
+    Undo(Cause.BODY_FORM, Said("it was decoded as a form"), _text(quote_plus)),
+    Undo(Cause.BODY_FORM, Said("it was taken out of a form's field"),
+         _text(lambda t: "payload=" + quote_plus(t))),
+    Undo(Cause.BODY_CHARSET, Said("its UTF-8 was read as Latin-1"), _text(_mojibake("latin-1"))),
+    Undo(Cause.BODY_CHARSET, Said("its UTF-8 was read as Windows-1252"),
+         _text(_mojibake("cp1252"))),
+    Undo(Cause.BODY_CHARSET, Said("it was written as Latin-1"),
+         lambda b: b.decode("latin-1").encode()),
+    Undo(Cause.BODY_CHARSET, Said("it was written as Windows-1252"),
+         lambda b: b.decode("cp1252").encode()),
+    Undo(Cause.BODY_CHARSET, Said("it was written as GBK"), lambda b: b.decode("gbk").encode()),
+    Undo(Cause.BODY_CHARSET, Said("it was written as UTF-16"),
+         lambda b: b.decode("utf-16").encode()),
     *(
-        _Undo(Cause.BODY_CHARSET, "its text was normalised as Unicode",
-              _text(lambda t, f=form: unicodedata.normalize(f, t)))  # type: ignore[misc]
+        Undo(Cause.BODY_CHARSET, Said("its text was normalised as Unicode"),
+             _text(lambda t, f=form: unicodedata.normalize(f, t)))  # type: ignore[misc]
         for form in ("NFC", "NFD")
     ),
 )  # fmt: skip
 
 
-def _undone(raw: bytes) -> Iterator[tuple[_Undo, bytes]]:
+def undone(raw: bytes) -> Iterator[tuple[Undo, bytes]]:
     for each in _UNDO:
         try:
             before = each.undo(raw)
@@ -146,11 +150,11 @@ def _undone(raw: bytes) -> Iterator[tuple[_Undo, bytes]]:
 
 def originals(raw: bytes) -> Iterator[bytes]:
     """Yield what the body may have been, the likeliest first; without an end worth waiting for."""
-    undone = [before for _, before in _undone(raw)]
-    yield from undone
+    once = [before for _, before in undone(raw)]
+    yield from once
     yield from _json_originals(raw)
-    for before in undone:
-        for _, twice in _undone(before):
+    for before in once:
+        for _, twice in undone(before):
             yield twice
         yield from islice(_json_originals(before), 200)
 
@@ -158,24 +162,22 @@ def originals(raw: bytes) -> Iterator[bytes]:
 # JSON --------------------------------------------------------------------------------------------
 
 
-class _Number(str):
+class Number(str):
     """A number as it is written."""
 
     __slots__ = ()
 
 
-class _Object(list[tuple[str, Any]]):
+class Object(list[tuple[str, Any]]):
     """An object as it is written: its order, and names that come twice."""
 
 
-def _tree(raw: bytes) -> Any:
+def read_tree(raw: bytes) -> Any:
     """Return a body as written; raises ValueError, RecursionError."""
-    return json.loads(
-        raw.decode(), parse_int=_Number, parse_float=_Number, object_pairs_hook=_Object
-    )
+    return json.loads(raw.decode(), parse_int=Number, parse_float=Number, object_pairs_hook=Object)
 
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _LAYOUTS: tuple[tuple[str | None, str, str], ...] = (
     (None, ",", ":"),
     (None, ", ", ": "),
@@ -218,11 +220,11 @@ def _write(node: Any, spell: Callable[[str], str], layout: tuple[str | None, str
     indent, comma, colon = layout
 
     def write(node: Any, depth: int) -> str:
-        if isinstance(node, _Number):
+        if isinstance(node, Number):
             return str(node)
         if isinstance(node, str):
             return spell(node)
-        if isinstance(node, _Object):
+        if isinstance(node, Object):
             items = [spell(name) + colon + write(value, depth + 1) for name, value in node]
             return _bracketed("{}", items, depth)
         if isinstance(node, list):
@@ -240,7 +242,7 @@ def _write(node: Any, spell: Callable[[str], str], layout: tuple[str | None, str
 
 def _json_originals(raw: bytes) -> Iterator[bytes]:
     try:
-        tree = _tree(raw.removeprefix(BOM))
+        tree = read_tree(raw.removeprefix(BOM))
         if _depth(tree) > MAX_DEPTH:
             return
     except (ValueError, RecursionError):
@@ -274,7 +276,7 @@ def _depth(node: Any) -> int:
     while level and deepest <= MAX_DEPTH:
         deepest += 1
         level = [
-            child[1] if isinstance(each, _Object) else child
+            child[1] if isinstance(each, Object) else child
             for each in level
             if isinstance(each, list)
             for child in each
@@ -284,7 +286,7 @@ def _depth(node: Any) -> int:
 
 def _laid_out_anew(raw: bytes) -> Iterator[bytes]:
     """Yield the same tokens with other white space between them."""
-    tokens = _TOKEN.findall(raw.decode())
+    tokens = TOKEN.findall(raw.decode())
     for comma, colon in ((",", ":"), (", ", ": "), (",", ": ")):
         spaced = {",": comma, ":": colon}
         yield "".join(spaced.get(token, token) for token in tokens).encode()
@@ -310,9 +312,9 @@ def _numbered_anew(tree: Any) -> Iterator[Any]:
 
 
 def _numbers(node: Any) -> Iterator[str]:
-    if isinstance(node, _Number):
+    if isinstance(node, Number):
         yield node
-    elif isinstance(node, _Object):
+    elif isinstance(node, Object):
         for _, value in node:
             yield from _numbers(value)
     elif isinstance(node, list):
@@ -324,10 +326,10 @@ def _with_numbers(tree: Any, changed: dict[int, str]) -> Any:
     count = iter(range(1_000_000_000))
 
     def copy(node: Any) -> Any:
-        if isinstance(node, _Number):
-            return _Number(changed.get(next(count), node))
-        if isinstance(node, _Object):
-            return _Object((name, copy(value)) for name, value in node)
+        if isinstance(node, Number):
+            return Number(changed.get(next(count), node))
+        if isinstance(node, Object):
+            return Object((name, copy(value)) for name, value in node)
         return [copy(value) for value in node] if isinstance(node, list) else node
 
     return copy(tree)
@@ -383,163 +385,32 @@ def _rounded_by_javascript(number: int) -> Iterator[str]:
 
 def _ordered_anew(tree: Any) -> Iterator[Any]:
     """Yield the tree with the names of its objects in other orders, Hookline's envelope first."""
-    if isinstance(tree, _Object):
+    if isinstance(tree, Object):
         known = ["event", "data", "timestamp", "metadata"]
         place = {name: at for at, name in enumerate(known)}
         ours = sorted(tree, key=lambda pair: place.get(pair[0], len(known)))
         for value in islice(
             _orders(tree[_at(tree, "data")][1]) if _at(tree, "data") >= 0 else (), 2500
         ):
-            yield _Object((n, value if n == "data" else v) for n, v in ours)
+            yield Object((n, value if n == "data" else v) for n, v in ours)
     yield from _orders(tree)
 
 
-def _at(tree: _Object, name: str) -> int:
+def _at(tree: Object, name: str) -> int:
     return next((at for at, pair in enumerate(tree) if pair[0] == name), -1)
 
 
 def _orders(node: Any) -> Iterator[Any]:
-    if isinstance(node, _Object) and len(node) <= 6:  # noqa: PLR2004 - 720 orders
+    if isinstance(node, Object) and len(node) <= 6:  # noqa: PLR2004 - 720 orders
         for order in permutations(node):
             for values in product(*(list(islice(_orders(value), 24)) for _, value in order)):
                 pairs = zip(order, values, strict=True)
-                yield _Object((name, value) for (name, _), value in pairs)
-    elif isinstance(node, list) and not isinstance(node, _Object) and len(node) <= 3:  # noqa: PLR2004
+                yield Object((name, value) for (name, _), value in pairs)
+    elif isinstance(node, list) and not isinstance(node, Object) and len(node) <= 3:  # noqa: PLR2004
         for values in product(*(list(islice(_orders(value), 24)) for value in node)):
             yield list(values)
     else:
         yield node
-
-
-# Names for differences ---------------------------------------------------------------------------
-
-
-def difference(sent: bytes, came: bytes) -> Named:
-    """Say what was done to the body that was sent; the two must differ."""
-    if not came:
-        return Cause.BODY_EMPTY, "the body is empty: something read it before it was verified"
-    for each, before in _undone(came):
-        if before == sent:
-            return each.cause, f"the body is not as it was sent: {each.sentence}"
-    try:
-        return _json_difference(sent, came)
-    except (ValueError, RecursionError):
-        pass
-    if sent.startswith(came):
-        return Cause.BODY_TRUNCATED, f"the body ends after {len(came)} of {len(sent)} bytes"
-    at = next((n for n, (a, b) in enumerate(zip(sent, came, strict=False)) if a != b), len(sent))
-    return Cause.BODY_CHANGED, (
-        f"the body was changed from byte {at} on: {_show(came[at : at + 12])} came where "
-        f"{_show(sent[at : at + 12])} was sent"
-    )
-
-
-def _show(part: bytes) -> str:
-    return repr(part.decode(errors="backslashreplace"))
-
-
-def _json_difference(sent: bytes, came: bytes) -> Named:
-    before, after = _tree(sent.removeprefix(BOM)), _tree(came.removeprefix(BOM))
-    found = _first(before, after, "")
-    if found:
-        return found
-    old, new = _TOKEN.findall(sent.decode()), _TOKEN.findall(came.decode())
-    for was, now in zip(old, new, strict=False):
-        if was != now:
-            return Cause.BODY_ESCAPES, (
-                f"the JSON was parsed and written anew: {_cut(now, was)} came where "
-                f"{_cut(was, now)} was sent"
-            )
-    return Cause.BODY_REFORMATTED, (
-        f"the JSON was parsed and written anew: {_layout(came)} came where {_layout(sent)} was sent"
-    )
-
-
-def _layout(raw: bytes) -> str:
-    text = raw.decode()
-    if "\n" in text.strip():
-        return "a form of several lines"
-    return (
-        "a line with spaces" if "".join(_TOKEN.findall(text)) != text.strip() else "a compact line"
-    )
-
-
-def _cut(text: str, other: str) -> str:
-    """Return a string's spelling around where it differs from the other."""
-    at = next((n for n, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), 0)
-    start = max(0, at - 8)
-    part = text[start : at + 8]
-    return f"{'…' if start else ''}{part}{'…' if at + 8 < len(text) else ''}"
-
-
-def _first(sent: Any, came: Any, path: str) -> Named | None:
-    """Return the first difference of two trees, depth first."""
-    if type(sent) is not type(came):
-        return Cause.BODY_VALUES, f"{_place(path)}: {_kind(came)} came where {_kind(sent)} was sent"
-    if isinstance(sent, _Object):
-        return _first_of_objects(sent, came, path)
-    if isinstance(sent, list):
-        for at, (was, now) in enumerate(zip(sent, came, strict=False)):
-            if found := _first(was, now, f"{path}[{at}]"):
-                return found
-        if len(sent) != len(came):
-            return Cause.BODY_VALUES, (
-                f"{_place(path)}: {len(came)} items came where {len(sent)} were sent"
-            )
-        return None
-    if sent == came:
-        return None
-    if isinstance(sent, _Number):
-        return Cause.BODY_NUMBERS, f"{_place(path)}: {came} came where {sent} was sent"
-    if isinstance(sent, str) and unicodedata.normalize("NFC", sent) == unicodedata.normalize(
-        "NFC", came
-    ):
-        return Cause.BODY_CHARSET, f"{_place(path)}: its text was normalised as Unicode"
-    lost = isinstance(sent, str) and not sent.isascii() and re.search("[?\ufffd]", came)
-    cause = Cause.BODY_CHARSET if lost else Cause.BODY_VALUES
-    return cause, f"{_place(path)}: {_value(came)} came where {_value(sent)} was sent"
-
-
-def _first_of_objects(sent: _Object, came: _Object, path: str) -> Named | None:
-    old, new = [name for name, _ in sent], [name for name, _ in came]
-    if gone := [name for name in old if name not in new]:
-        return Cause.BODY_VALUES, f"{_place(_join(path, gone[0]))}: is missing"
-    if more := [name for name in new if name not in old]:
-        return Cause.BODY_VALUES, f"{_place(_join(path, more[0]))}: was added"
-    if len(old) != len(new):
-        return Cause.BODY_VALUES, f"{_place(path)}: a name that was sent twice came once"
-    if old != new:
-        was = next(name for name, other in zip(old, new, strict=True) if name != other)
-        return Cause.BODY_KEY_ORDER, (
-            f"{_place(path)}: the names came in another order"
-            f"{', sorted' if new == sorted(new) else ''}; "
-            f"{was!r} was sent before {new[old.index(was)]!r}"
-        )
-    for (name, was), (_, now) in zip(sent, came, strict=True):
-        if found := _first(was, now, _join(path, name)):
-            return found
-    return None
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _place(path: str) -> str:
-    return path or "the body"
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, _Number):
-        return f"the number {value}"
-    if isinstance(value, _Object):
-        return "an object"
-    return _value(value)
-
-
-def _value(value: Any) -> str:
-    text = "a list" if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:37] + "…"  # noqa: PLR2004
 
 
 def unique(bodies: Iterable[bytes], first: bytes) -> Iterator[bytes]:

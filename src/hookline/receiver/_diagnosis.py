@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
+from hookline._said import Said
 from hookline.receiver._verify import TOLERANCE, HeaderSource
 
 
@@ -67,55 +68,62 @@ class Cause(StrEnum):
     """Another secret, most likely, or a body changed beyond what can be guessed."""
 
 
-_RAW = "verify the bytes as they came, before anything parses them"
-_SECRET = "correct the secret where it is kept"
-REMEDY = {
+_RAW = Said("verify the bytes as they came, before anything parses them")
+_SECRET = Said("correct the secret where it is kept")
+REMEDY: dict[Cause, str] = {
     Cause.VALID: "",
-    Cause.BODY_EMPTY: "read the body once, verify those bytes, and parse them afterwards",
+    Cause.BODY_EMPTY: Said("read the body once, verify those bytes, and parse them afterwards"),
     Cause.BODY_WHITESPACE: _RAW,
-    Cause.BODY_LINE_ENDS: "pass the bytes on in binary mode, without translating line ends",
-    Cause.BODY_BOM: "pass the bytes on as they are, without a byte order mark",
+    Cause.BODY_LINE_ENDS: Said("pass the bytes on in binary mode, without translating line ends"),
+    Cause.BODY_BOM: Said("pass the bytes on as they are, without a byte order mark"),
     Cause.BODY_REFORMATTED: _RAW,
     Cause.BODY_ESCAPES: _RAW,
     Cause.BODY_NUMBERS: _RAW,
     Cause.BODY_KEY_ORDER: _RAW,
     Cause.BODY_VALUES: _RAW,
-    Cause.BODY_CHARSET: "do not decode the body, or decode and encode it as UTF-8 both times",
-    Cause.BODY_FORM: "read the raw body, not the fields of a form",
-    Cause.BODY_ENCODED: "decode it first: a gateway hands it over in another encoding",
-    Cause.BODY_COMPRESSED: "decompress it first",
-    Cause.BODY_WRAPPED: "verify what is inside, not the gateway's message around it",
-    Cause.BODY_TRUNCATED: "raise the limit on bodies, or read until the end",
+    Cause.BODY_CHARSET: Said("do not decode the body, or decode and encode it as UTF-8 both times"),
+    Cause.BODY_FORM: Said("read the raw body, not the fields of a form"),
+    Cause.BODY_ENCODED: Said("decode it first: a gateway hands it over in another encoding"),
+    Cause.BODY_COMPRESSED: Said("decompress it first"),
+    Cause.BODY_WRAPPED: Said("verify what is inside, not the gateway's message around it"),
+    Cause.BODY_TRUNCATED: Said("raise the limit on bodies, or read until the end"),
     Cause.BODY_CHANGED: _RAW,
-    Cause.SECRET_EMPTY: "give the secret of this endpoint",
+    Cause.SECRET_EMPTY: Said("give the secret of this endpoint"),
     Cause.SECRET_WHITESPACE: _SECRET,
     Cause.SECRET_QUOTED: _SECRET,
     Cause.SECRET_LINE: _SECRET,
     Cause.SECRET_CASE: _SECRET,
-    Cause.SECRET_PREFIX: "keep the secret whole, with whsec_ before it",
-    Cause.SECRET_AS_TEXT: "for webhook-signature, the key is the decoded base64 after whsec_",
-    Cause.SECRET_DECODED: "for X-Webhook-Signature, the key is the secret's text, whsec_ included",
-    Cause.SECRET_ALPHABET: "write the secret in standard base64, with + and /",
-    Cause.SECRET_HEX: "write the secret as whsec_ and base64",
-    Cause.SECRET_MALFORMED: "take the secret from the sender once more",
-    Cause.NO_SIGNATURE: "give the endpoint a secret, or let the proxy pass the header on",
-    Cause.HEADERS_MISSING: "let every proxy, gateway and cache pass the header on",
-    Cause.HEADERS_RENAMED: "map the name back before verifying",
-    Cause.HEADERS_CHANGED: "pass webhook-id and webhook-timestamp on as they came",
-    Cause.HEADERS_UNREADABLE: "give a mapping, a framework's headers or a list of pairs",
-    Cause.CLOCK: "set both clocks by NTP; a recorded request verifies only at its own time",
-    Cause.TIMESTAMP_MILLISECONDS: "webhook-timestamp is in whole seconds",
-    Cause.TIMESTAMP_FORMAT: "webhook-timestamp is in whole Unix seconds, as 1760697000",
-    Cause.SIGNATURE_TRUNCATED: "look for a column, a variable or a log that cuts it",
-    Cause.SIGNATURE_CASE: "the hex of a signature is in lower case",
-    Cause.SIGNATURE_FORMAT: "compare the header as it came: 'v1,<base64>' items, one space between",
-    Cause.SIGNATURE_ENCODING: "X-Webhook-Signature is hex, webhook-signature is base64",
-    Cause.SIGNED_CONTENT: "webhook-signature is over 'id.timestamp.body'; X-Webhook-Signature "
-    "over the body alone",
-    Cause.ALGORITHM: "the algorithm is HMAC-SHA256",
-    Cause.NOT_JSON: "look at what the sender posts",
-    Cause.UNKNOWN: "compare the secret with the sender's, then the body, byte by byte: with "
-    "original the first difference is named",
+    Cause.SECRET_PREFIX: Said("keep the secret whole, with whsec_ before it"),
+    Cause.SECRET_AS_TEXT: Said("for webhook-signature, the key is the decoded base64 after whsec_"),
+    Cause.SECRET_DECODED: Said(
+        "for X-Webhook-Signature, the key is the secret's text, whsec_ included"
+    ),
+    Cause.SECRET_ALPHABET: Said("write the secret in standard base64, with + and /"),
+    Cause.SECRET_HEX: Said("write the secret as whsec_ and base64"),
+    Cause.SECRET_MALFORMED: Said("take the secret from the sender once more"),
+    Cause.NO_SIGNATURE: Said("give the endpoint a secret, or let the proxy pass the header on"),
+    Cause.HEADERS_MISSING: Said("let every proxy, gateway and cache pass the header on"),
+    Cause.HEADERS_RENAMED: Said("map the name back before verifying"),
+    Cause.HEADERS_CHANGED: Said("pass webhook-id and webhook-timestamp on as they came"),
+    Cause.HEADERS_UNREADABLE: Said("give a mapping, a framework's headers or a list of pairs"),
+    Cause.CLOCK: Said("set both clocks by NTP; a recorded request verifies only at its own time"),
+    Cause.TIMESTAMP_MILLISECONDS: Said("webhook-timestamp is in whole seconds"),
+    Cause.TIMESTAMP_FORMAT: Said("webhook-timestamp is in whole Unix seconds, as 1760697000"),
+    Cause.SIGNATURE_TRUNCATED: Said("look for a column, a variable or a log that cuts it"),
+    Cause.SIGNATURE_CASE: Said("the hex of a signature is in lower case"),
+    Cause.SIGNATURE_FORMAT: Said(
+        "compare the header as it came: 'v1,<base64>' items, one space between"
+    ),
+    Cause.SIGNATURE_ENCODING: Said("X-Webhook-Signature is hex, webhook-signature is base64"),
+    Cause.SIGNED_CONTENT: Said(
+        "webhook-signature is over 'id.timestamp.body'; X-Webhook-Signature over the body alone"
+    ),
+    Cause.ALGORITHM: Said("the algorithm is HMAC-SHA256"),
+    Cause.NOT_JSON: Said("look at what the sender posts"),
+    Cause.UNKNOWN: Said(
+        "compare the secret with the sender's, then the body, byte by byte: with "
+        "original the first difference is named"
+    ),
 }
 
 
@@ -141,6 +149,13 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return f"{self.sentence}; {self.remedy}" if self.remedy else self.sentence
+
+
+def both(first: str, second: str) -> str:
+    """Return two sentences as one; either may be empty."""
+    if first and second:
+        return Said("{first}; and {second}", first=first, second=second)
+    return first or second
 
 
 def diagnose(

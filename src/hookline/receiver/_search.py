@@ -5,21 +5,33 @@ large body cannot keep the search going.
 """
 
 import base64
-import binascii
 import hmac
 import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, NamedTuple
+from functools import reduce
+from typing import Any, Literal
 
 from hookline._domain import ed25519
 from hookline._domain.signature import check_receiver_secret
+from hookline._said import Said, joined
 from hookline.errors import InvalidSecret
-from hookline.receiver._bodies import difference, originals, unique
-from hookline.receiver._diagnosis import REMEDY, Cause, Diagnosis
+from hookline.receiver._bodies import originals, unique
+from hookline.receiver._diagnosis import REMEDY, Cause, Diagnosis, both
+from hookline.receiver._difference import EMPTY, difference
 from hookline.receiver._secrets import Key, keys, usable
+from hookline.receiver._signed import (
+    ALGORITHMS,
+    FAMILIES,
+    Content,
+    Item,
+    guide_contents,
+    guide_items,
+    standard_contents,
+    standard_items,
+)
 from hookline.receiver._verify import (
     HeaderSource,
     Reason,
@@ -38,8 +50,7 @@ GUESSING = 16
 
 _GUIDE = "x-webhook-signature"
 _PARTS = ("id", "timestamp", "signature")
-_FAMILIES = ("webhook", "svix")
-_WANTED = (_GUIDE, *(f"{family}-{part}" for family in _FAMILIES for part in _PARTS))
+_WANTED = (_GUIDE, *(f"{family}-{part}" for family in FAMILIES for part in _PARTS))
 _MAX_DIGITS = 11
 """Digits of a timestamp in seconds; one in milliseconds has 13."""
 
@@ -55,20 +66,21 @@ def search(
     """See `diagnose`."""
     raw, sent = _bytes(body), None if original is None else _bytes(original)
     if raw is None or (original is not None and sent is None):
-        return _said(
+        wrong = body if raw is None else original
+        return _diagnosed(
             Cause.BODY_CHANGED,
-            f"the body is {type(body if raw is None else original).__name__}, not the raw bytes",
+            Said("the body is {kind}, not the raw bytes", kind=type(wrong).__name__),
         )
     secrets = [secret] if isinstance(secret, str | bytes) else _listed(secret)
     if not secrets or not all(isinstance(each, str) for each in secrets):
-        return _said(Cause.SECRET_MALFORMED, "the secret is no text")
+        return _diagnosed(Cause.SECRET_MALFORMED, Said("the secret is no text"))
     if not all(secrets):
-        return _said(Cause.SECRET_EMPTY, "the secret is empty")
+        return _diagnosed(Cause.SECRET_EMPTY, Said("the secret is empty"))
     try:
         found = _headers(headers)
     except (AttributeError, TypeError, ValueError, VerificationError):
-        sentence = f"the headers cannot be read: {type(headers).__name__}"
-        return _said(Cause.HEADERS_UNREADABLE, sentence)
+        sentence = Said("the headers cannot be read: {kind}", kind=type(headers).__name__)
+        return _diagnosed(Cause.HEADERS_UNREADABLE, sentence)
     at = time.time() if now is None else now
     return _Search(raw, found, secrets, sent, tolerance, at).diagnosis()
 
@@ -96,7 +108,7 @@ def _headers(headers: Any) -> list[tuple[str, str]]:
     ]
 
 
-def _said(
+def _diagnosed(
     cause: Cause,
     sentence: str,
     scheme: Literal["standard", "guide"] | None = None,
@@ -104,122 +116,6 @@ def _said(
     remedy: str | None = None,
 ) -> Diagnosis:
     return Diagnosis(cause, sentence, REMEDY[cause] if remedy is None else remedy, scheme, number)
-
-
-# Signatures as they came -------------------------------------------------------------------------
-
-
-class _Item(NamedTuple):
-    """A signature's digest as it can be read, and what is odd about how it is written."""
-
-    digest: bytes
-    cause: Cause | None = None
-    sentence: str = ""
-
-
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
-_ALGORITHMS = {16: "md5", 20: "sha1", 32: "sha256", 48: "sha384", 64: "sha512"}
-
-
-def _guide_items(value: str) -> Iterator[_Item]:
-    text, odd = value, _Item(b"")
-    if text.strip("\"'") != text:
-        text, odd = text.strip("\"'"), _Item(b"", Cause.SIGNATURE_FORMAT, "the signature is quoted")
-    name, equals, rest = text.partition("=")
-    if equals and re.fullmatch(r"[A-Za-z0-9-]{2,12}", name) and rest:
-        text = rest
-        if name != "sha256" and not odd.cause:
-            odd = _Item(
-                b"", Cause.SIGNATURE_FORMAT, f"the signature begins with {name}=, not sha256="
-            )
-    if _HEX.fullmatch(text):
-        if text != text.lower() and not odd.cause:
-            odd = _Item(b"", Cause.SIGNATURE_CASE, "the hex of the signature is in upper case")
-        yield odd._replace(digest=bytes.fromhex(text))
-    elif (digest := _from_base64(text)) is not None:
-        sentence = "the signature is in base64, not in hex"
-        yield _Item(digest, Cause.SIGNATURE_ENCODING, sentence)
-
-
-def _standard_items(value: str) -> Iterator[_Item]:
-    for part in re.split(r"\s*,\s*(?=v\d+[a-z]*,)|\s+", value.strip("\"'")):
-        version, comma, text = part.partition(",")
-        odd = _Item(b"")
-        if not comma:
-            text = re.sub(r"^v1a?[=:]", "", part)
-            odd = _Item(b"", Cause.SIGNATURE_FORMAT, "the signature does not begin with 'v1,'")
-        elif version != "v1":
-            continue  # v1a is ed25519: no HMAC at all
-        if _HEX.fullmatch(text) and len(text) in (40, 64, 96, 128):
-            sentence = "the signature is in hex, not in base64"
-            yield _Item(bytes.fromhex(text), Cause.SIGNATURE_ENCODING, sentence)
-        elif (digest := _from_base64(text)) is not None:
-            if re.search("[-_]", text) or len(text) % 4:
-                sentence = "the base64 of the signature lacks its '=', or is in another alphabet"
-                odd = odd if odd.cause else _Item(b"", Cause.SIGNATURE_FORMAT, sentence)
-            yield odd._replace(digest=digest)
-    if " " in value and "v1," in value:
-        # A '+' that something decoded as a space.
-        for part in re.split(r"(?:^|\s)v1,", value):
-            digest = _from_base64(part.strip().replace(" ", "+")) if " " in part.strip() else None
-            if digest is not None:
-                sentence = "a '+' of the signature became a space"
-                yield _Item(digest, Cause.SIGNATURE_FORMAT, sentence)
-
-
-def _from_base64(text: str) -> bytes | None:
-    standard = text.translate(str.maketrans("-_", "+/")).rstrip("=")
-    try:
-        return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-# What was signed ---------------------------------------------------------------------------------
-
-
-class _Content(NamedTuple):
-    """What may stand before and after the body in the signed text."""
-
-    before: bytes
-    after: bytes = b""
-    cause: Cause | None = None
-    sentence: str = ""
-
-
-def _guide_contents(found: dict[str, list[str]]) -> Iterator[_Content]:
-    yield _Content(b"")
-    for family in _FAMILIES:
-        sent = found.get(f"{family}-timestamp", [""])[0].encode(errors="replace")
-        name = found.get(f"{family}-id", [""])[0].encode(errors="replace")
-        if sent and name:
-            sentence = "the signature is over 'id.timestamp.body', not over the body alone"
-            yield _Content(b"%b.%b." % (name, sent), b"", Cause.SIGNED_CONTENT, sentence)
-        if sent:
-            sentence = "the signature is over 'timestamp.body', not over the body alone"
-            yield _Content(sent + b".", b"", Cause.SIGNED_CONTENT, sentence)
-
-
-def _standard_contents(message_id: str, sent: str) -> Iterator[_Content]:
-    name, at = message_id.encode(errors="replace"), sent.encode(errors="replace")
-    yield _Content(b"%b.%b." % (name, at))
-    wrong = Cause.SIGNED_CONTENT
-    yield _Content(b"", b"", wrong, "the signature is over the body alone, without id and time")
-    yield _Content(at + b".", b"", wrong, "the signature is over 'timestamp.body', without the id")
-    yield _Content(name + b".", b"", wrong, "the signature is over 'id.body', without the time")
-    yield _Content(b"%b.%b." % (at, name), b"", wrong, "id and time are signed the wrong way round")
-    yield _Content(name + at, b"", wrong, "the signed parts have no full stops between them")
-    if not re.fullmatch(r"[0-9]{1,19}", sent):
-        return
-    changed, number = Cause.HEADERS_CHANGED, int(sent)
-    milliseconds = Cause.TIMESTAMP_MILLISECONDS
-    for other, cause, sentence in (
-        (number // 1000, milliseconds, "webhook-timestamp became milliseconds on the way"),
-        (number * 1000, milliseconds, "the signature is over a time in milliseconds"),
-        *((number + hours * 3600, changed, f"webhook-timestamp was moved by {-hours} h")
-          for hours in range(-14, 15) if hours),
-    ):  # fmt: skip
-        yield _Content(b"%b.%d." % (name, other), b"", cause, sentence)
 
 
 class _Spent(Exception):
@@ -257,36 +153,45 @@ class _Search:
                 event = self._verify(secret, self.tolerance)
             except VerificationError as error:
                 if error.reason == Reason.BAD_BODY:
-                    sentence = "the signature fits, but the body is not JSON in UTF-8"
-                    return _said(Cause.NOT_JSON, sentence, None, number)
+                    sentence = Said("the signature fits, but the body is not JSON in UTF-8")
+                    return _diagnosed(Cause.NOT_JSON, sentence, None, number)
                 if error.reason in (Reason.TIMESTAMP_TOO_OLD, Reason.TIMESTAMP_TOO_NEW):
                     return self._late(number)
                 continue
-            return _said(Cause.VALID, self._praise(event.scheme, number), event.scheme, number)
+            return _diagnosed(Cause.VALID, self._praise(event.scheme, number), event.scheme, number)
         return None
 
     def _verify(self, secret: str, tolerance: float | timedelta | None) -> Any:
         return verify(self.raw, self.headers, secret, tolerance=tolerance, now=self.now)
 
-    def _praise(self, scheme: str, number: int) -> str:
+    def _praise(self, scheme: str, number: int) -> Said:
         name = "webhook-signature" if scheme == "standard" else "X-Webhook-Signature"
-        which = f" with secret {number} of {len(self.secrets)}" if len(self.secrets) > 1 else ""
-        bare = scheme == "guide" and not self.found[_GUIDE][0].startswith("sha256=")
-        note = "; it lacks its sha256=, which other verifiers may insist on" if bare else ""
-        return f"the webhook is valid: {name} fits{which}{note}"
+        which, note, many = "", "", len(self.secrets)
+        if many > 1:
+            which = Said(" with secret {number} of {many}", number=number, many=many)
+        if scheme == "guide" and not self.found[_GUIDE][0].startswith("sha256="):
+            note = Said("; it lacks its sha256=, which other verifiers may insist on")
+        return Said(
+            "the webhook is valid: {name} fits{which}{note}", name=name, which=which, note=note
+        )
 
     def _late(self, number: int) -> Diagnosis:
         family = self._family()
         away = self.now - int(self.found[f"{family}-timestamp"][0])
-        way = "ago" if away > 0 else "from now"
-        sentence = f"the signature fits, but it was made {_span(abs(away))} {way}"
+        span = _span(abs(away))
+        sentence = Said("the signature fits, but it was made {span} ago", span=span)
+        if away <= 0:
+            sentence = Said("the signature fits, but it was made {span} from now", span=span)
         zones = abs(away) / 1800
         if 1 < zones <= 29 and abs(zones - round(zones)) < 120 / 1800:  # noqa: PLR2004
-            sentence += ", about a time zone's difference: a clock may be set to local time"
-        return _said(Cause.CLOCK, sentence, "standard", number)
+            sentence = Said(
+                "{sentence}, about a time zone's difference: a clock may be set to local time",
+                sentence=sentence,
+            )
+        return _diagnosed(Cause.CLOCK, sentence, "standard", number)
 
     def _family(self) -> str | None:
-        return next((each for each in _FAMILIES if self.found.get(f"{each}-signature")), None)
+        return next((each for each in FAMILIES if self.found.get(f"{each}-signature")), None)
 
     def _unsigned(self) -> Diagnosis | None:
         """Return what is wrong with the headers where there is nothing to check."""
@@ -297,12 +202,17 @@ class _Search:
             return None
         if family is None:
             return self._stripped()
-        missing = [part for part in ("id", "timestamp") if not self.found.get(f"{family}-{part}")]
+        names = [f"{family}-{part}" for part in ("id", "timestamp")]
+        missing = [name for name in names if not self.found.get(name)]
         if not missing:
             return self._versions(family) or self._twice(family)
-        names = " and ".join(f"{family}-{part}" for part in missing)
-        sentence = f"{family}-signature is there, but {names} did not arrive"
-        return _said(Cause.HEADERS_MISSING, sentence, "standard")
+        first, last = missing[0], missing[-1]
+        sentence = Said(
+            "{signature} is there, but {missing} did not arrive",
+            signature=f"{family}-signature",
+            missing=Said("{first} and {last}", first=first, last=last) if first != last else first,
+        )
+        return _diagnosed(Cause.HEADERS_MISSING, sentence, "standard")
 
     def _renamed(self) -> Diagnosis | None:
         """Give missing headers their names back; return the diagnosis where that is the cause."""
@@ -320,18 +230,21 @@ class _Search:
             self.found[wanted] = [value]
         self.headers = [*self.headers, *((w, v) for w, (_, v) in back.items())]
         wanted, (name, _) = next(iter(back.items()))
-        self.renamed = f"{wanted} arrived as {name}"
+        self.renamed = Said("{wanted} arrived as {name}", wanted=wanted, name=name)
         inner = self._verified()
         if inner is None:
             return None
-        return _said(Cause.HEADERS_RENAMED, self.renamed, inner.scheme, inner.secret)
+        return _diagnosed(Cause.HEADERS_RENAMED, self.renamed, inner.scheme, inner.secret)
 
     def _stripped(self) -> Diagnosis:
         known = [n for n in self.found if n.startswith(("webhook-", "svix-", "x-webhook-"))]
         if any(name.endswith(("-id", "-timestamp")) for name in known):
-            sentence = f"{known[0]} arrived, but no signature: something on the way removed it"
-            return _said(Cause.HEADERS_MISSING, sentence)
-        return _said(Cause.NO_SIGNATURE, "no webhook-signature and no X-Webhook-Signature arrived")
+            sentence = Said(
+                "{name} arrived, but no signature: something on the way removed it", name=known[0]
+            )
+            return _diagnosed(Cause.HEADERS_MISSING, sentence)
+        sentence = Said("no webhook-signature and no X-Webhook-Signature arrived")
+        return _diagnosed(Cause.NO_SIGNATURE, sentence)
 
     def _versions(self, family: str) -> Diagnosis | None:
         versions = {
@@ -343,27 +256,30 @@ class _Search:
         if not versions or "v1" in versions:
             return None
         if "v1a" in versions and any(map(ed25519.is_public, self.secrets)):
-            sentence = (
+            sentence = Said(
                 "the ed25519 signature (v1a) does not fit this public key: it is another "
                 "endpoint's, or the body was changed"
             )
-            return _said(Cause.UNKNOWN, sentence, "standard")
+            return _diagnosed(Cause.UNKNOWN, sentence, "standard")
         which = "ed25519 (v1a)" if "v1a" in versions else ", ".join(sorted(versions))
-        sentence = f"the only signature is {which}, which a shared secret cannot check"
-        return _said(
+        sentence = Said(
+            "the only signature is {which}, which a shared secret cannot check", which=which
+        )
+        return _diagnosed(
             Cause.ALGORITHM,
             sentence,
             "standard",
             None,
-            "verify it with the public key, or have the sender sign with v1 (HMAC-SHA256) too",
+            Said(
+                "verify it with the public key, or have the sender sign with v1 (HMAC-SHA256) too"
+            ),
         )
 
     def _twice(self, family: str) -> Diagnosis | None:
-        for part in ("id", "timestamp"):
-            values = self.found[f"{family}-{part}"]
-            if len(set(values)) > 1:
-                sentence = f"{family}-{part} arrived twice, with different values"
-                return _said(Cause.HEADERS_CHANGED, sentence, "standard")
+        for name in (f"{family}-id", f"{family}-timestamp"):
+            if len(set(self.found[name])) > 1:
+                sentence = Said("{name} arrived twice, with different values", name=name)
+                return _diagnosed(Cause.HEADERS_CHANGED, sentence, "standard")
         return None
 
     # The search ----------------------------------------------------------------------------------
@@ -373,12 +289,12 @@ class _Search:
         scheme: Literal["standard", "guide"] = "standard" if family else "guide"
         if family:
             values = self.found[f"{family}-signature"]
-            items = [item for value in values for item in _standard_items(value)]
+            items = [item for value in values for item in standard_items(value)]
             parts = [self.found[f"{family}-{part}"][0] for part in ("id", "timestamp")]
-            contents = list(_standard_contents(*parts))
+            contents = list(standard_contents(*parts))
         else:
-            items = [item for value in self.found[_GUIDE] for item in _guide_items(value)]
-            contents = list(_guide_contents(self.found))
+            items = [item for value in self.found[_GUIDE] for item in guide_items(value)]
+            contents = list(guide_contents(self.found))
         try:
             fitting = self._fitting(scheme, items, contents)
         except _Spent:
@@ -386,7 +302,7 @@ class _Search:
         return fitting or self._unexplained(scheme, family, items, contents)
 
     def _fitting(
-        self, scheme: Literal["standard", "guide"], items: list[_Item], contents: list[_Content]
+        self, scheme: Literal["standard", "guide"], items: list[Item], contents: list[Content]
     ) -> Diagnosis | None:
         usual, *unusual = contents
         own, slipped = self._keys(scheme)
@@ -407,10 +323,10 @@ class _Search:
         self,
         own: list[tuple[int, Key]],
         slipped: list[tuple[int, Key]],
-        usual: _Content,
-        unusual: list[_Content],
+        usual: Content,
+        unusual: list[Content],
         guesses: list[bytes],
-    ) -> Iterator[tuple[tuple[int, Key], _Content, bytes]]:
+    ) -> Iterator[tuple[tuple[int, Key], Content, bytes]]:
         for body in (self.raw, *guesses):
             yield from ((key, usual, body) for key in own + slipped)
         for content in unusual:
@@ -427,13 +343,13 @@ class _Search:
                 (slipped if key.cause else own).append((number, key))
         return own, slipped
 
-    def _fits(self, items: list[_Item], key: bytes, content: _Content, body: bytes) -> _Item | None:
+    def _fits(self, items: list[Item], key: bytes, content: Content, body: bytes) -> Item | None:
         text = b"%b%b%b" % (content.before, body, content.after)
-        for size in {len(item.digest) for item in items} & set(_ALGORITHMS):
+        for size in {len(item.digest) for item in items} & set(ALGORITHMS):
             self.left -= len(text) + 128
             if self.left < 0:
                 raise _Spent
-            digest = hmac.digest(key, text, _ALGORITHMS[size])
+            digest = hmac.digest(key, text, ALGORITHMS[size])
             for item in items:
                 if hmac.compare_digest(item.digest, digest):
                     return item
@@ -443,9 +359,9 @@ class _Search:
         self,
         scheme: Literal["standard", "guide"],
         key: tuple[int, Key],
-        content: _Content,
+        content: Content,
         body: bytes,
-        item: _Item,
+        item: Item,
     ) -> Diagnosis:
         """Say all that lies between the request and a signature that fits."""
         number, (_, slip, how) = key
@@ -456,9 +372,10 @@ class _Search:
             said.append((slip, how))
         if content.cause:
             said.append((content.cause, content.sentence))
-        algorithm = _ALGORITHMS[len(item.digest)]
+        algorithm = ALGORITHMS[len(item.digest)]
         if algorithm != "sha256":
-            said.append((Cause.ALGORITHM, f"the signature is HMAC-{algorithm.upper()}"))
+            sentence = Said("the signature is HMAC-{name}", name=algorithm.upper())
+            said.append((Cause.ALGORITHM, sentence))
         elif item.cause:
             said.append((item.cause, item.sentence))
         if self.renamed:
@@ -466,8 +383,8 @@ class _Search:
         if not said:
             said.append(self._refused(number))
         cause = said[0][0]
-        remedy = "; ".join(dict.fromkeys(REMEDY[each] for each, _ in said))
-        return _said(cause, "; and ".join(text for _, text in said), scheme, number, remedy)
+        remedy = reduce(_then, dict.fromkeys(REMEDY[each] for each, _ in said))
+        return _diagnosed(cause, reduce(both, (text for _, text in said)), scheme, number, remedy)
 
     def _refused(self, number: int) -> tuple[Cause, str]:
         """Return why `verify` refuses a signature that fits."""
@@ -475,18 +392,20 @@ class _Search:
             self._verify(self.secrets[number - 1], None)
         except VerificationError as error:
             if error.reason == Reason.BAD_SECRET:
-                return Cause.SECRET_MALFORMED, str(error)
+                return Cause.SECRET_MALFORMED, error.args[1]
             if error.reason == Reason.BAD_SIGNATURE:
-                sentence = "the items of the signature are not separated by exactly one space"
-                return Cause.SIGNATURE_FORMAT, sentence
+                return Cause.SIGNATURE_FORMAT, Said(
+                    "the items of the signature are not separated by exactly one space"
+                )
             family = self._family()
             sent = self.found.get(f"{family}-timestamp", ["0"])[0]
             if family and sent.isdigit() and len(sent) > _MAX_DIGITS:
-                return Cause.TIMESTAMP_MILLISECONDS, "webhook-timestamp is not in seconds"
+                sentence = Said("webhook-timestamp is not in seconds")
+                return Cause.TIMESTAMP_MILLISECONDS, sentence
             if family and not sent.isdigit():
-                return Cause.TIMESTAMP_FORMAT, f"{family}-timestamp is no number of seconds"
-            return Cause.HEADERS_CHANGED, str(error)
-        return Cause.UNKNOWN, "the signature fits, in a way that verify does not take"
+                return Cause.TIMESTAMP_FORMAT, _no_number(family)
+            return Cause.HEADERS_CHANGED, error.args[1]
+        return Cause.UNKNOWN, Said("the signature fits, in a way that verify does not take")
 
     # Without a fit -------------------------------------------------------------------------------
 
@@ -494,19 +413,24 @@ class _Search:
         self,
         scheme: Literal["standard", "guide"],
         family: str | None,
-        items: list[_Item],
-        contents: list[_Content],
+        items: list[Item],
+        contents: list[Content],
     ) -> Diagnosis:
         if cut := self._cut(scheme, contents[0]):
             return cut
         if self.original is not None and self.original != self.raw:
             cause, sentence = difference(self.original, self.raw)
-            return _said(cause, f"{sentence}; and no secret given fits either", scheme)
+            nor = Said("no secret given fits either")
+            return _diagnosed(cause, both(sentence, nor), scheme)
         if family and _GUIDE in self.found and (number := self._guide_fits()):
-            return _said(
+            return _diagnosed(
                 Cause.HEADERS_CHANGED,
-                "X-Webhook-Signature fits, so body and secret are right: "
-                f"{family}-id or {family}-timestamp was changed on the way",
+                Said(
+                    "X-Webhook-Signature fits, so body and secret are right: "
+                    "{name} or {time} was changed on the way",
+                    name=f"{family}-id",
+                    time=f"{family}-timestamp",
+                ),
                 scheme,
                 number,
             )
@@ -514,7 +438,7 @@ class _Search:
             return odd
         return self._by_length(scheme) or self._bad_secret(scheme) or _unknown(scheme, items)
 
-    def _cut(self, scheme: Literal["standard", "guide"], content: _Content) -> Diagnosis | None:
+    def _cut(self, scheme: Literal["standard", "guide"], content: Content) -> Diagnosis | None:
         """Return whether a signature is the beginning of the right one."""
         for number, secret in enumerate(self.secrets, 1):
             for key in keys(secret, scheme):
@@ -525,8 +449,12 @@ class _Search:
                 for value in self._cut_texts(scheme):
                     full = whole.hex() if scheme == "guide" else base64.b64encode(whole).decode()
                     if 8 <= len(value) < len(full) and full.startswith(value):  # noqa: PLR2004
-                        sentence = f"the signature is cut: {len(value)} of {len(full)} characters"
-                        return _said(Cause.SIGNATURE_TRUNCATED, sentence, scheme, number)
+                        sentence = Said(
+                            "the signature is cut: {came} of {whole} characters",
+                            came=len(value),
+                            whole=len(full),
+                        )
+                        return _diagnosed(Cause.SIGNATURE_TRUNCATED, sentence, scheme, number)
         return None
 
     def _cut_texts(self, scheme: str) -> Iterator[str]:
@@ -537,7 +465,7 @@ class _Search:
             yield from (part.removeprefix("v1,") for part in value.split())
 
     def _guide_fits(self) -> int | None:
-        items = [item for value in self.found[_GUIDE] for item in _guide_items(value)]
+        items = [item for value in self.found[_GUIDE] for item in guide_items(value)]
         for number, secret in enumerate(self.secrets, 1):
             digest = hmac.digest(secret.encode(errors="replace"), self.raw, "sha256")
             if any(hmac.compare_digest(item.digest, digest) for item in items):
@@ -549,46 +477,65 @@ class _Search:
         if sent.isascii() and sent.isdigit():
             if len(sent) <= _MAX_DIGITS:
                 return None
-            sentence = f"{family}-timestamp has {len(sent)} digits: it is not in seconds"
-            return _said(Cause.TIMESTAMP_MILLISECONDS, sentence, "standard")
-        sentence = f"{family}-timestamp is no number of seconds"
-        return _said(Cause.TIMESTAMP_FORMAT, sentence, "standard")
+            sentence = Said(
+                "{name} has {digits} digits: it is not in seconds",
+                name=f"{family}-timestamp",
+                digits=len(sent),
+            )
+            return _diagnosed(Cause.TIMESTAMP_MILLISECONDS, sentence, "standard")
+        return _diagnosed(Cause.TIMESTAMP_FORMAT, _no_number(family), "standard")
 
     def _by_length(self, scheme: Literal["standard", "guide"]) -> Diagnosis | None:
         if not self.raw:
-            sentence = "the body is empty: something read it before it was verified"
-            return _said(Cause.BODY_EMPTY, sentence, scheme)
+            return _diagnosed(Cause.BODY_EMPTY, EMPTY, scheme)
         announced = self.found.get("content-length", [""])[0]
         if not re.fullmatch(r"[0-9]{1,12}", announced) or int(announced) == len(self.raw):
             return None
-        sentence = f"Content-Length says {int(announced)} bytes, the body has {len(self.raw)}"
+        sentence = Said(
+            "Content-Length says {announced} bytes, the body has {came}",
+            announced=int(announced),
+            came=len(self.raw),
+        )
         cause = Cause.BODY_TRUNCATED if int(announced) > len(self.raw) else Cause.BODY_CHANGED
-        return _said(cause, sentence, scheme)
+        return _diagnosed(cause, sentence, scheme)
 
     def _bad_secret(self, scheme: Literal["standard", "guide"]) -> Diagnosis | None:
         for secret in self.secrets:
             try:
                 check_receiver_secret(secret)
             except InvalidSecret as error:
-                return _said(Cause.SECRET_MALFORMED, str(error), scheme)
+                return _diagnosed(Cause.SECRET_MALFORMED, error.args[0], scheme)
         return None
 
 
-def _unknown(scheme: Literal["standard", "guide"], items: list[_Item]) -> Diagnosis:
-    if not any(len(item.digest) in _ALGORITHMS for item in items):
-        sentence = "the signature is neither whole hex nor whole base64"
-        return _said(Cause.SIGNATURE_FORMAT, sentence, scheme)
-    sentence = (
+def _unknown(scheme: Literal["standard", "guide"], items: list[Item]) -> Diagnosis:
+    if not any(len(item.digest) in ALGORITHMS for item in items):
+        sentence = Said("the signature is neither whole hex nor whole base64")
+        return _diagnosed(Cause.SIGNATURE_FORMAT, sentence, scheme)
+    sentence = Said(
         "no usual slip makes this signature: the secret is another endpoint's, or the body was "
         "changed beyond guessing"
     )
-    return _said(Cause.UNKNOWN, sentence, scheme)
+    return _diagnosed(Cause.UNKNOWN, sentence, scheme)
 
 
-def _span(seconds: float) -> str:
+def _no_number(family: str) -> Said:
+    return Said("{name} is no number of seconds", name=f"{family}-timestamp")
+
+
+def _then(first: str, second: str) -> Said:
+    return Said("{first}; {second}", first=first, second=second)
+
+
+def _span(seconds: float) -> Said:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    shown = [f"{number} {unit}" for number, unit in parts if number]
-    return " ".join(shown[:2]) or "0 s"
+    parts = [
+        (days, Said("{number} d", number=days)),
+        (hours, Said("{number} h", number=hours)),
+        (minutes, Said("{number} min", number=minutes)),
+        (rest, Said("{number} s", number=rest)),
+    ]
+    shown = [said for number, said in parts if number] or [parts[-1][1]]
+    return joined(" ", shown[:2])

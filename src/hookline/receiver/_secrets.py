@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from hookline._domain.signature import SECRET_PREFIX, check_receiver_secret, key_bytes
+from hookline._said import Said
 from hookline.errors import InvalidSecret
-from hookline.receiver._diagnosis import Cause
+from hookline.receiver._diagnosis import Cause, both
 
 
 class Key(NamedTuple):
@@ -22,34 +23,34 @@ _INVISIBLE = re.compile("[\ufeff\u200b-\u200f\u2060\u00a0\x00-\x1f\x7f]")
 _LINE = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*[=:]\s*(.+)", re.DOTALL)
 
 _CLEANED: tuple[tuple[Cause, str, Callable[[str], str]], ...] = (
-    (Cause.SECRET_WHITESPACE, "the secret has white space around it", str.strip),
+    (Cause.SECRET_WHITESPACE, Said("the secret has white space around it"), str.strip),
     (
         Cause.SECRET_WHITESPACE,
-        r"the secret ends with a written-out \n",
+        Said(r"the secret ends with a written-out \n"),
         lambda s: re.sub(r"(?:\\r)?\\n$", "", s),
     ),
     (
         Cause.SECRET_WHITESPACE,
-        "the secret has invisible characters in it",
+        Said("the secret has invisible characters in it"),
         lambda s: _INVISIBLE.sub("", s),
     ),
     (
         Cause.SECRET_LINE,
-        "the secret is a whole line, NAME=value",
+        Said("the secret is a whole line, NAME=value"),
         lambda s: m[1] if (m := _LINE.fullmatch(s)) else s,
     ),
-    (Cause.SECRET_QUOTED, "the secret has quotes around it", lambda s: s.strip("\"'`")),
-    (Cause.SECRET_PREFIX, "the secret has whsec_ twice before it",
+    (Cause.SECRET_QUOTED, Said("the secret has quotes around it"), lambda s: s.strip("\"'`")),
+    (Cause.SECRET_PREFIX, Said("the secret has whsec_ twice before it"),
      lambda s: s.removeprefix(SECRET_PREFIX) if s.startswith(SECRET_PREFIX * 2) else s),
-    (Cause.SECRET_PREFIX, "the secret's whsec_ is not in lower case",
+    (Cause.SECRET_PREFIX, Said("the secret's whsec_ is not in lower case"),
      lambda s: SECRET_PREFIX + s[6:] if s[:6].lower() == SECRET_PREFIX else s),
-    (Cause.SECRET_CASE, "the secret was turned into lower case", str.upper),
-    (Cause.SECRET_CASE, "the secret was turned into upper case", str.lower),
+    (Cause.SECRET_CASE, Said("the secret was turned into lower case"), str.upper),
+    (Cause.SECRET_CASE, Said("the secret was turned into upper case"), str.lower),
 )  # fmt: skip
 _ADDED = (
-    ("\n", "the signature was made with a line break at the end of the secret"),
-    ("\r\n", "the signature was made with CR LF at the end of the secret"),
-    (" ", "the signature was made with a space at the end of the secret"),
+    ("\n", Said("the signature was made with a line break at the end of the secret")),
+    ("\r\n", Said("the signature was made with CR LF at the end of the secret")),
+    (" ", Said("the signature was made with a space at the end of the secret")),
 )
 
 
@@ -58,8 +59,7 @@ def keys(secret: str, scheme: str) -> Iterator[Key]:
     readings = _standard if scheme == "standard" else _guide
     for text, cause, sentence in _texts(secret):
         for key, slip, how in readings(text):
-            both = "; and ".join(each for each in (sentence, how) if each)
-            yield Key(key, cause or slip, both)
+            yield Key(key, cause or slip, both(sentence, how))
     for end, sentence in _ADDED if _encodable(secret) else ():
         yield Key((secret + end).encode(), Cause.SECRET_WHITESPACE, sentence)
 
@@ -79,8 +79,7 @@ def _texts(secret: str) -> list[tuple[str, Cause | None, str]]:
         for text, (before, said) in list(found.items()):
             cleaned = clean(text)
             if cleaned and cleaned not in found:
-                both = f"{said}; and {sentence}" if said else sentence
-                found[cleaned] = before or cause, both
+                found[cleaned] = before or cause, both(said, sentence)
     encodable = [text for text in found if _encodable(text)]
     return [(text, *found[text]) for text in encodable]
 
@@ -101,7 +100,7 @@ def _standard(text: str) -> Iterator[tuple[bytes, Cause | None, str]]:
             yield (
                 key,
                 Cause.SECRET_PREFIX,
-                "the secret lacks whsec_ before it, so it was not decoded",
+                Said("the secret lacks whsec_ before it, so it was not decoded"),
             )
         yield from _other(text)
         return
@@ -109,7 +108,9 @@ def _standard(text: str) -> Iterator[tuple[bytes, Cause | None, str]]:
         yield key_bytes(text), None, ""
     except InvalidSecret:
         yield from _other(tail)
-    sentence = "the signature was made with the text of the secret, not with what its base64 means"
+    sentence = Said(
+        "the signature was made with the text of the secret, not with what its base64 means"
+    )
     yield text.encode(), Cause.SECRET_AS_TEXT, sentence
     yield tail.encode(), Cause.SECRET_AS_TEXT, sentence
 
@@ -117,9 +118,13 @@ def _standard(text: str) -> Iterator[tuple[bytes, Cause | None, str]]:
 def _other(text: str) -> Iterator[tuple[bytes, Cause | None, str]]:
     if re.search("[-_]", text):
         for key in _decoded(text.translate(str.maketrans("-_", "+/"))):
-            yield key, Cause.SECRET_ALPHABET, "the secret is in the URL-safe alphabet of base64"
+            yield (
+                key,
+                Cause.SECRET_ALPHABET,
+                Said("the secret is in the URL-safe alphabet of base64"),
+            )
     try:
-        yield bytes.fromhex(text), Cause.SECRET_HEX, "the secret is in hex"
+        yield bytes.fromhex(text), Cause.SECRET_HEX, Said("the secret is in hex")
     except ValueError:
         return
 
@@ -138,12 +143,12 @@ def _guide(text: str) -> Iterator[tuple[bytes, Cause | None, str]]:
         yield (
             tail.encode(),
             Cause.SECRET_PREFIX,
-            "the signature was made without the secret's whsec_",
+            Said("the signature was made without the secret's whsec_"),
         )
     else:
         whole = (SECRET_PREFIX + text).encode()
-        yield whole, Cause.SECRET_PREFIX, "the secret lacks whsec_ before it"
+        yield whole, Cause.SECRET_PREFIX, Said("the secret lacks whsec_ before it")
     for key in _decoded(tail):
-        yield key, Cause.SECRET_DECODED, "the signature was made with the decoded secret"
+        yield key, Cause.SECRET_DECODED, Said("the signature was made with the decoded secret")
     for key, cause, sentence in _other(tail):
         yield key, cause, sentence

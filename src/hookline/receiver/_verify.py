@@ -17,6 +17,7 @@ from hookline._domain.signature import (
     key_bytes,
     standard_signature,
 )
+from hookline._said import Said
 from hookline.errors import InvalidSecret
 
 TOLERANCE = 300
@@ -180,7 +181,7 @@ def _keys(secret: str | Sequence[str]) -> _Keys:
         secrets = [secret] if isinstance(secret, str | bytes) else list(secret)
         checked = [check_receiver_secret(each) for each in secrets]
     except (InvalidSecret, TypeError) as error:
-        text = str(error) if isinstance(error, InvalidSecret) else "secret: expected text"
+        text = error.args[0] if isinstance(error, InvalidSecret) else "secret: expected text"
         raise VerificationError(Reason.BAD_SECRET, text) from None
     if not checked:
         raise VerificationError(Reason.BAD_SECRET, "secret: none given")
@@ -264,7 +265,9 @@ def _texts(name: str, value: Any) -> Iterator[str]:
 def _single(found: _Found, name: str) -> str | None:
     values = set(found.get(name, ()))
     if len(values) > 1:
-        raise VerificationError(Reason.MALFORMED, f"{name}: came twice, with different values")
+        raise VerificationError(
+            Reason.MALFORMED, Said("{name}: came twice, with different values", name=name)
+        )
     return values.pop() if values else None
 
 
@@ -298,8 +301,10 @@ def _check_standard(raw: bytes, found: _Found, family: str | None, keys: _Keys) 
 
 
 def _identity(found: _Found, family: str) -> tuple[str, int]:
-    message_id = _part(found, f"{family}-id", _ID, "1 to 256 visible ASCII characters, no '.'")
-    sent = _part(found, f"{family}-timestamp", _SECONDS, "whole Unix seconds, as 1760697000")
+    message_id = _part(
+        found, f"{family}-id", _ID, Said("1 to 256 visible ASCII characters, no '.'")
+    )
+    sent = _part(found, f"{family}-timestamp", _SECONDS, Said("whole Unix seconds, as 1760697000"))
     return message_id, int(sent)
 
 
@@ -308,7 +313,9 @@ def _part(found: _Found, name: str, pattern: re.Pattern[str], expected: str) -> 
     if value is None:
         raise VerificationError(Reason.MALFORMED, f"{name}: missing beside the signature")
     if not pattern.fullmatch(value):
-        raise VerificationError(Reason.MALFORMED, f"{name}: expected {expected}")
+        raise VerificationError(
+            Reason.MALFORMED, Said("{name}: expected {expected}", name=name, expected=expected)
+        )
     return value
 
 
