@@ -14,6 +14,7 @@ from tests.web.visitor import visiting
 from hookline import Filter, Webhooks
 from hookline._domain import ids
 from hookline._domain.audit import Actor
+from hookline._domain.finding import nouns
 from hookline._domain.tally import Tally
 from hookline._web import dashboard
 from hookline._web.dashboard import session, text
@@ -276,16 +277,19 @@ def _sentences():
 
 
 def _patterns():
-    """What is said with `Said("…")` anywhere."""
-    return {
-        node.args[0].value
-        for path in WEB.parent.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call)
-        and getattr(node.func, "id", "") == "Said"
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-    }
+    """What is said with `Said("…")` anywhere, and the nouns of `number(…, "…")`."""
+    found = set()
+    for path in WEB.parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            words = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            match getattr(node.func, "id", ""):
+                case "Said" if words:
+                    found.add(words[0])
+                case "number" if words:
+                    found.update(nouns(*words))
+    return found
 
 
 @pytest.mark.parametrize("language", list(TABLES))
