@@ -255,6 +255,37 @@ async def test_another_language(make_webhooks):
         assert "API 密钥" in (await v.see("/keys")).text
 
 
+async def test_findings_in_another_language(make_webhooks, receiver, clock):
+    """With their numbers, spans and items; what came from outside stays as it is."""
+    webhooks = make_webhooks(clock=clock)
+    webhooks.register(f"{receiver.base}/held", ["*"], secret="your-secret-key")
+    webhooks.register(receiver.url, ["*"], secret="your-secret-key")
+    for n in range(22):
+        webhooks.register(f"{receiver.base}/{n}", ["c"], secret=None)
+    await webhooks.start()
+    await webhooks.disable(f"{receiver.base}/held", "<b>{count}</b>")
+    for _ in range(2):
+        await (await webhooks.trigger("a.b", {})).delivered()
+    await webhooks.stop()
+    looking = make_webhooks(clock=clock, deliver=False)
+    await looking.trigger_many([("c", {})] * 1200)
+    clock.advance(25 * 3600)
+    async with visiting(looking) as v:
+        page = (await v.see("/doctor", headers={"Accept-Language": "zh"})).text
+        for text in (
+            "没有工作进程在运行；等待中：1,200 条新消息",
+            "1,200 条消息尚未路由，最早的已等待 1 天 1 小时",
+            "1 个停用的端点保留了 2 个投递",
+            f"{receiver.base}/held：&lt;b&gt;{{count}}&lt;/b&gt;，1 天 1 小时前；保留 2 个",
+            "接收方恢复后：await webhooks.enable(url) 会发送保留的投递",
+            "22 个端点没有签名密钥：接收方无法辨别来源",
+            "另有 2 个",
+        ):
+            assert text in page
+        page = (await v.see("/doctor")).text
+        assert "/held: &lt;b&gt;{count}&lt;/b&gt;, 1 day 1 h ago; 2 held" in page
+
+
 async def test_dark_by_choice(make_webhooks):
     """Without a script."""
     async with visiting(make_webhooks(deliver=False)) as v:

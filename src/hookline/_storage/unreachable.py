@@ -81,7 +81,8 @@ def _connecting(cause: BaseException) -> str:
     """Return what to check when there was not even a connection."""
     if isinstance(cause, ssl.SSLError):
         return Said(
-            "TLS failed ({reason}): check ?ssl= and the certificates", reason=str(cause.reason or cause)
+            "TLS failed ({reason}): check ?ssl= and the certificates",
+            reason=str(cause.reason or cause),
         )
     if isinstance(cause, ConnectionRefusedError):
         return Said("the connection was refused: is the server running, and listening there?")
