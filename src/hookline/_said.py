@@ -26,3 +26,9 @@ def joined(separator: str, parts: Iterable[str]) -> Said:
     """Return sentences one after the other, as `str.join` does: each can be said anew."""
     values = {f"part{number}": part for number, part in enumerate(parts)}
     return Said(separator.join(f"{{{name}}}" for name in values), **values)
+
+
+def message(error: Exception) -> str:
+    """Return what an error says, which may be a sentence to say anew."""
+    said = error.args[0] if error.args else ""
+    return said if isinstance(said, Said) else str(error)

@@ -16,6 +16,7 @@ from tests.web.visitor import visiting
 from hookline import Filter, Webhooks
 from hookline._domain import ids
 from hookline._domain.audit import Actor
+from hookline._domain.finding import nouns
 from hookline._domain.tally import Tally
 from hookline._web import dashboard
 from hookline._web.dashboard import session, text
@@ -257,6 +258,37 @@ async def test_another_language(make_webhooks):
         assert "API 密钥" in (await v.see("/keys")).text
 
 
+async def test_findings_in_another_language(make_webhooks, receiver, clock):
+    """With their numbers, spans and items; what came from outside stays as it is."""
+    webhooks = make_webhooks(clock=clock)
+    webhooks.register(f"{receiver.base}/held", ["*"], secret="your-secret-key")
+    webhooks.register(receiver.url, ["*"], secret="your-secret-key")
+    for n in range(22):
+        webhooks.register(f"{receiver.base}/{n}", ["c"], secret=None)
+    await webhooks.start()
+    await webhooks.disable(f"{receiver.base}/held", "<b>{count}</b>")
+    for _ in range(2):
+        await (await webhooks.trigger("a.b", {})).delivered()
+    await webhooks.stop()
+    looking = make_webhooks(clock=clock, deliver=False)
+    await looking.trigger_many([("c", {})] * 1200)
+    clock.advance(25 * 3600)
+    async with visiting(looking) as v:
+        page = (await v.see("/doctor", headers={"Accept-Language": "zh"})).text
+        for text in (
+            "没有工作进程在运行；等待中：1,200 条新消息",
+            "1,200 条消息尚未路由，最早的已等待 1 天 1 小时",
+            "1 个停用的端点保留了 2 个投递",
+            f"{receiver.base}/held：&lt;b&gt;{{count}}&lt;/b&gt;，1 天 1 小时前；保留 2 个",
+            "接收方恢复后：await webhooks.enable(url) 会发送保留的投递",
+            "22 个端点没有签名密钥：接收方无法辨别来源",
+            "另有 2 个",
+        ):
+            assert text in page
+        page = (await v.see("/doctor")).text
+        assert "/held: &lt;b&gt;{count}&lt;/b&gt;, 1 day 1 h ago; 2 held" in page
+
+
 async def test_dark_by_choice(make_webhooks):
     """Without a script."""
     async with visiting(make_webhooks(deliver=False)) as v:
@@ -279,16 +311,19 @@ def _sentences():
 
 
 def _patterns():
-    """What is said with `Said("…")` anywhere."""
-    return {
-        node.args[0].value
-        for path in WEB.parent.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call)
-        and getattr(node.func, "id", "") == "Said"
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-    }
+    """What is said with `Said("…")` anywhere, and the nouns of `number(…, "…")`."""
+    found = set()
+    for path in WEB.parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            words = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            match getattr(node.func, "id", ""):
+                case "Said" if words:
+                    found.add(words[0])
+                case "number" if words:
+                    found.update(nouns(*words))
+    return found
 
 
 @pytest.mark.parametrize("language", list(TABLES))

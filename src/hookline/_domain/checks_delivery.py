@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from hookline._domain.address import Policy, Verdict, judge_url
-from hookline._domain.breaker import DISABLE_AFTER, WARN_AFTER, CircuitState
+from hookline._domain.breaker import DISABLE_AFTER, WARN_AFTER, Circuit, CircuitState
 from hookline._domain.encryption import EncryptionKey
-from hookline._domain.finding import Finding, number, ok, problem, span, warning
+from hookline._domain.finding import Finding, number, ok, problem, row, span, warning
 from hookline._domain.history import MOST_QUEUED, queued
 from hookline._domain.url import parse
 from hookline._domain.vitals import EndpointSigns, Pulse, Vitals
+from hookline._said import Said, message
 from hookline.errors import InvalidUrl
 
 PATIENCE = 60_000
@@ -23,6 +24,8 @@ Terms = Callable[[str], Sequence[tuple[str, datetime, datetime]] | None]
 """Returns subject, begin and end of the certificates in a PEM text; None where it cannot."""
 RECENT = 60 * 60_000
 """Milliseconds for which a worker that died is worth a word."""
+NOBODY = Said("no worker is running: hookline worker")
+SEE_LOG = Said("look for 'Trouble while looking for work' in the log of the workers")
 
 
 def delivery(
@@ -51,42 +54,60 @@ def workers(vitals: Vitals, due: Sequence[int]) -> Finding:
     pulse = vitals.pulse
     if pulse.delivering:
         hosts = len({worker.host for worker in pulse.living})
+        if not hosts:
+            return ok("workers", Said("a process delivers"))
         many = number(len(pulse.living), "worker")
-        text = f"{many} on {number(hosts, 'machine')}" if hosts else "a process delivers"
-        return ok("workers", text)
+        machines = number(hosts, "machine")
+        return ok("workers", Said("{workers} on {machines}", workers=many, machines=machines))
     if pulse.owned is None and vitals.sqlite is not None:
-        return ok("workers", "whether a process delivers cannot be told on this platform")
-    start = "start one: hookline worker, or an application that delivers (deliver=true)"
-    if any(due) or vitals.unrouted:
-        waiting = [
-            text
-            for count, text in (
-                (vitals.unrouted, number(vitals.unrouted, "new message")),
-                (sum(due), deliveries(due) + " due"),
-            )
-            if count
-        ]
-        return problem("workers", f"no worker is running; waiting: {', '.join(waiting)}", start)
-    return warning("workers", "no worker is running: what is published waits", start)
+        text = Said("whether a process delivers cannot be told on this platform")
+        return ok("workers", text)
+    start = Said("start one: hookline worker, or an application that delivers (deliver=true)")
+    waiting = [
+        text
+        for count, text in (
+            (vitals.unrouted, number(vitals.unrouted, "new message")),
+            (sum(due), Said("{deliveries} due", deliveries=deliveries(due))),
+        )
+        if count
+    ]
+    if waiting:
+        text = Said("no worker is running; waiting: {waiting}", waiting=row(waiting))
+        return problem("workers", text, start)
+    return warning("workers", Said("no worker is running: what is published waits"), start)
 
 
-def deliveries(counts: Sequence[int]) -> str:
+def deliveries(counts: Sequence[int]) -> Said:
     """Return a number of deliveries, counted by endpoint, with its noun: `12,000+ deliveries`."""
-    found = number(sum(counts), "delivery", "deliveries")
-    return found.replace(" ", "+ ", 1) if max(counts, default=0) >= MOST_QUEUED else found
+    if max(counts, default=0) >= MOST_QUEUED:
+        return Said("{count:,}+ deliveries", count=sum(counts))
+    return number(sum(counts), "delivery", "deliveries")
 
 
 def dead_workers(pulse: Pulse) -> Finding:
     """Judge whether workers ended without saying so."""
     dead = [w for w in pulse.workers if not w.alive and w.silent_ms < RECENT]
     if not dead:
-        return ok("dead-workers", "none ended without signing off")
+        return ok("dead-workers", Said("none ended without signing off"))
     return warning(
         "dead-workers",
-        f"{number(len(dead), 'worker')} ended without signing off in the last hour",
-        "killed, out of memory, or cut off from the database: their logs say which. "
-        "Nothing is lost: others take over when the leases end",
-        (f"process {w.pid} on {w.host}, silent for {span(w.silent_ms)}" for w in dead),
+        Said(
+            "{workers} ended without signing off in the last hour",
+            workers=number(len(dead), "worker"),
+        ),
+        Said(
+            "killed, out of memory, or cut off from the database: their logs say which. "
+            "Nothing is lost: others take over when the leases end"
+        ),
+        (
+            Said(
+                "process {pid} on {host}, silent for {age}",
+                pid=w.pid,
+                host=w.host,
+                age=span(w.silent_ms),
+            )
+            for w in dead
+        ),
     )
 
 
@@ -95,13 +116,16 @@ def unrouted(vitals: Vitals) -> Finding:
     since = vitals.oldest_unrouted
     age = 0 if since is None else vitals.now - since
     if age < PATIENCE:
-        return ok("unrouted", "new messages are taken up" if vitals.unrouted else "none waits")
+        text = Said("new messages are taken up") if vitals.unrouted else Said("none waits")
+        return ok("unrouted", text)
     return problem(
         "unrouted",
-        f"{number(vitals.unrouted, 'message')} not taken up, the oldest for {span(age)}",
-        "look for 'Trouble while looking for work' in the log of the workers"
-        if vitals.pulse.delivering
-        else "no worker is running: hookline worker",
+        Said(
+            "{messages} not taken up, the oldest for {age}",
+            messages=number(vitals.unrouted, "message"),
+            age=span(age),
+        ),
+        SEE_LOG if vitals.pulse.delivering else NOBODY,
     )
 
 
@@ -109,26 +133,35 @@ def backlog(vitals: Vitals, waiting: Iterable[EndpointSigns]) -> Finding:
     """Judge whether the workers keep up."""
     behind = sorted(waiting, key=lambda e: e.oldest_due or vitals.now)
     if not behind:
-        return ok("backlog", "nothing is due")
+        return ok("backlog", Said("nothing is due"))
     age = vitals.now - (behind[0].oldest_due or vitals.now)
-    summary = f"{deliveries([e.due for e in behind])} due, the oldest for {span(age)}"
+    summary = Said(
+        "{deliveries} due, the oldest for {age}",
+        deliveries=deliveries([e.due for e in behind]),
+        age=span(age),
+    )
     if age < BEHIND:
         return ok("backlog", summary)
     waits = [(e, vitals.now - (e.oldest_due or vitals.now)) for e in behind]
     items = (
-        f"{e.url}: {queued(e.due)} due, the oldest for {span(waited)}"
+        Said(
+            "{url}: {count} due, the oldest for {age}",
+            url=e.url,
+            count=queued(e.due),
+            age=span(waited),
+        )
         for e, waited in waits
         if waited >= PATIENCE
     )
     if not vitals.pulse.delivering:
-        advice = "no worker is running: hookline worker"
+        advice = NOBODY
     elif len(behind) == 1:
-        advice = (
+        advice = Said(
             "raise its concurrency or rate_limit, or have the receiver answer faster: put its "
             "work into a queue and answer 202"
         )
     else:
-        advice = "add workers (hookline worker --processes N), or raise max_in_flight"
+        advice = Said("add workers (hookline worker --processes N), or raise max_in_flight")
     level = problem if age >= FAR_BEHIND else warning
     return level("backlog", summary, advice, items)
 
@@ -137,14 +170,15 @@ def leases(vitals: Vitals, waiting: Iterable[EndpointSigns]) -> Finding:
     """Judge whether what dead workers held is taken again."""
     stuck = [e for e in waiting if e.stuck]
     if not stuck:
-        return ok("leases", "none is stuck")
+        return ok("leases", Said("none is stuck"))
     many = sum(e.stuck for e in stuck)
     return warning(
         "leases",
-        f"{number(many, 'lease')} ran out more than a minute ago, and nobody took the work again",
-        "look for 'Trouble while looking for work' in the log of the workers"
-        if vitals.pulse.delivering
-        else "no worker is running: hookline worker",
+        Said(
+            "{leases} ran out more than a minute ago, and nobody took the work again",
+            leases=number(many, "lease"),
+        ),
+        SEE_LOG if vitals.pulse.delivering else NOBODY,
         (f"{e.url}: {e.stuck:,}" for e in stuck),
     )
 
@@ -156,21 +190,39 @@ def circuits(vitals: Vitals) -> Finding:
         circuit = endpoint.circuit
         if circuit is None or circuit.state is CircuitState.CLOSED:
             continue
-        since = circuit.failing_since
-        ago = "" if since is None else f" for {span(now - since)}"
-        wait = circuit.blocked_until - now
-        probe = f"next probe in {span(wait)}" if wait > 0 else "a probe is due"
-        if circuit.state is CircuitState.HALF_OPEN:
-            probe = "a probe is under way"
-        found.append(f"{endpoint.url}: failing{ago}, {probe}; {queued(endpoint.due)} waiting")
+        found.append(
+            Said(
+                "{url}: {failing}, {probe}; {count} waiting",
+                url=endpoint.url,
+                failing=_failing(circuit, now),
+                probe=_probe(circuit, now),
+                count=queued(endpoint.due),
+            )
+        )
     if not found:
-        return ok("circuits", "all closed")
+        return ok("circuits", Said("all closed"))
     return warning(
         "circuits",
-        f"{number(len(found), 'endpoint')} left alone after failing too often",
-        "ask the receiver; sending goes on by itself once a probe succeeds",
+        Said(
+            "{endpoints} left alone after failing too often",
+            endpoints=number(len(found), "endpoint"),
+        ),
+        Said("ask the receiver; sending goes on by itself once a probe succeeds"),
         found,
     )
+
+
+def _failing(circuit: Circuit, now: int) -> Said:
+    if circuit.failing_since is None:
+        return Said("failing")
+    return Said("failing for {age}", age=span(now - circuit.failing_since))
+
+
+def _probe(circuit: Circuit, now: int) -> Said:
+    if circuit.state is CircuitState.HALF_OPEN:
+        return Said("a probe is under way")
+    wait = circuit.blocked_until - now
+    return Said("next probe in {time}", time=span(wait)) if wait > 0 else Said("a probe is due")
 
 
 def failing(vitals: Vitals) -> Finding:
@@ -181,14 +233,20 @@ def failing(vitals: Vitals) -> Finding:
         if since is None or now - since < WARN_AFTER[0]:
             continue
         left = since + DISABLE_AFTER - now
-        ends = f"disabled in {span(left)}" if left > 0 else "disabled at its next failure"
-        found.append(f"{endpoint.url}: no 2xx for {span(now - since)}, {ends}")
+        ends = Said("disabled at its next failure")
+        if left > 0:
+            ends = Said("disabled in {time}", time=span(left))
+        age = span(now - since)
+        found.append(Said("{url}: no 2xx for {age}, {ends}", url=endpoint.url, age=age, ends=ends))
     if not found:
-        return ok("failing", "none has been failing for a day")
+        return ok("failing", Said("none has been failing for a day"))
     return warning(
         "failing",
-        f"{number(len(found), 'endpoint')} without one success for more than a day",
-        "ask the receiver, correct the URL, or disable it yourself with a reason",
+        Said(
+            "{endpoints} without one success for more than a day",
+            endpoints=number(len(found), "endpoint"),
+        ),
+        Said("ask the receiver, correct the URL, or disable it yourself with a reason"),
         found,
     )
 
@@ -198,15 +256,24 @@ def disabled(vitals: Vitals) -> Finding:
     off = [e for e in vitals.endpoints if e.disabled]
     holding = [e for e in off if e.held]
     if not holding:
-        return ok("disabled", f"{len(off):,}, nothing held" if off else "none")
+        text = Said("{count:,}, nothing held", count=len(off)) if off else Said("none")
+        return ok("disabled", text)
     return warning(
         "disabled",
-        f"{number(len(holding), 'disabled endpoint')} hold{'s' * (len(holding) == 1)} "
-        f"{deliveries([e.held for e in holding])}",
-        "when the receiver is well again: await webhooks.enable(url) sends what is held",
+        Said(
+            "{endpoints} {deliveries}",
+            endpoints=number(len(holding), "disabled endpoint holds", "disabled endpoints hold"),
+            deliveries=deliveries([e.held for e in holding]),
+        ),
+        Said("when the receiver is well again: await webhooks.enable(url) sends what is held"),
         (
-            f"{e.url}: {e.disabled_reason or 'disabled'}, "
-            f"{span(vitals.now - (e.disabled_at or vitals.now))} ago; {queued(e.held)} held"
+            Said(
+                "{url}: {reason}, {age} ago; {count} held",
+                url=e.url,
+                reason=e.disabled_reason or Said("disabled"),
+                age=span(vitals.now - (e.disabled_at or vitals.now)),
+                count=queued(e.held),
+            )
             for e in holding
         ),
     )
@@ -216,22 +283,30 @@ def pending(vitals: Vitals) -> Finding:
     """Name the endpoints that have not proved yet that they expect webhooks, and say why."""
     waiting = [e for e in vitals.active if e.pending_since is not None]
     if not waiting:
-        return ok("pending", "every endpoint that has to be is verified")
+        return ok("pending", Said("every endpoint that has to be is verified"))
     return warning(
         "pending",
-        f"{number(len(waiting), 'endpoint')} not verified: nothing is sent there but the handshake",
-        "have the receiver answer it, then: await webhooks.verify_endpoint(url)",
+        Said(
+            "{endpoints} not verified: nothing is sent there but the handshake",
+            endpoints=number(len(waiting), "endpoint"),
+        ),
+        Said("have the receiver answer it, then: await webhooks.verify_endpoint(url)"),
         (_pending(each, vitals.now) for each in waiting),
     )
 
 
-def _pending(endpoint: EndpointSigns, now: int) -> str:
-    since = span(now - (endpoint.pending_since or now))
-    why = endpoint.pending_detail or "not asked yet"
-    again = "not asked again by itself"
+def _pending(endpoint: EndpointSigns, now: int) -> Said:
+    again = Said("not asked again by itself")
     if endpoint.next_try_at is not None:
-        again = f"asked again in {span(max(0, endpoint.next_try_at - now))}"
-    return f"{endpoint.url}: {why}; pending for {since}, {again}, {queued(endpoint.held)} held"
+        again = Said("asked again in {time}", time=span(max(0, endpoint.next_try_at - now)))
+    return Said(
+        "{url}: {why}; pending for {age}, {again}, {count} held",
+        url=endpoint.url,
+        why=endpoint.pending_detail or Said("not asked yet"),
+        age=span(now - (endpoint.pending_since or now)),
+        again=again,
+        count=queued(endpoint.held),
+    )
 
 
 def secrets(vitals: Vitals, keys: Sequence[EncryptionKey]) -> Finding:
@@ -239,44 +314,57 @@ def secrets(vitals: Vitals, keys: Sequence[EncryptionKey]) -> Finding:
     total, names = sum(vitals.secrets.values()), [key.id for key in keys]
     lacking = sorted(set(vitals.secrets) - {"", *names})
     if not total:
-        return ok("secrets", "none are stored")
+        return ok("secrets", Said("none are stored"))
     if lacking:
         return problem(
             "secrets",
-            f"encrypted with {', '.join(lacking)}, which is not in HOOKLINE_ENCRYPTION_KEY: "
-            "nothing starts",
-            "add that key behind the others, or restore it",
+            Said(
+                "encrypted with {keys}, which is not in HOOKLINE_ENCRYPTION_KEY: nothing starts",
+                keys=row(lacking),
+            ),
+            Said("add that key behind the others, or restore it"),
         )
     stale = total - vitals.secrets.get(names[0] if names else "", 0)
     if not names:
         return warning(
             "secrets",
-            f"{_are(total)} unencrypted",
-            "make a key with hookline keys generate, set HOOKLINE_ENCRYPTION_KEY, then: "
-            "hookline keys rotate",
+            Said("{secrets} unencrypted", secrets=_are(total)),
+            Said(
+                "make a key with hookline keys generate, set HOOKLINE_ENCRYPTION_KEY, then: "
+                "hookline keys rotate"
+            ),
         )
     if stale:
         return warning(
             "secrets",
-            f"{_are(stale)} not encrypted with the first key, {names[0]}",
+            Said(
+                "{secrets} not encrypted with the first key, {key}",
+                secrets=_are(stale),
+                key=names[0],
+            ),
             "hookline keys rotate",
         )
-    return ok("secrets", f"{_are(total)} encrypted with the key {names[0]}")
+    text = Said("{secrets} encrypted with the key {key}", secrets=_are(total), key=names[0])
+    return ok("secrets", text)
 
 
-def _are(count: int) -> str:
-    return f"{number(count, 'stored secret')} {'is' if count == 1 else 'are'}"
+def _are(count: int) -> Said:
+    return number(count, "stored secret is", "stored secrets are")
 
 
 def unsigned(vitals: Vitals) -> Finding:
     """Name the endpoints that get unsigned requests."""
     found = [e.url for e in vitals.active if not e.signed]
     if not found:
-        return ok("unsigned", "every endpoint has a secret" if vitals.active else "no endpoints")
+        text = Said("every endpoint has a secret") if vitals.active else Said("no endpoints")
+        return ok("unsigned", text)
     return warning(
         "unsigned",
-        f"{number(len(found), 'endpoint')} without a secret: receivers cannot tell who is calling",
-        "give it a secret where it is declared, or: await webhooks.rotate_secret(url)",
+        Said(
+            "{endpoints} without a secret: receivers cannot tell who is calling",
+            endpoints=number(len(found), "endpoint"),
+        ),
+        Said("give it a secret where it is declared, or: await webhooks.rotate_secret(url)"),
         found,
     )
 
@@ -285,11 +373,14 @@ def plain_http(vitals: Vitals) -> Finding:
     """Name the endpoints that are reached over a network in clear."""
     found = [e.url for e in vitals.active if _in_clear(e.url)]
     if not found:
-        return ok("plain-http", "none over a network")
+        return ok("plain-http", Said("none over a network"))
     return warning(
         "plain-http",
-        f"{number(len(found), 'endpoint')} over plain http: anybody on the way reads the payload",
-        "use the receiver's https:// address",
+        Said(
+            "{endpoints} over plain http: anybody on the way reads the payload",
+            endpoints=number(len(found), "endpoint"),
+        ),
+        Said("use the receiver's https:// address"),
         found,
     )
 
@@ -300,14 +391,17 @@ def blocked(vitals: Vitals, policy: Policy) -> Finding:
     for each in vitals.active:
         verdict = _verdict(each, policy)
         if verdict is not None:
-            found.append(f"{each.url}: {verdict}")
+            code, reason = verdict
+            found.append(Said("{url}: {code}: {reason}", url=each.url, code=code, reason=reason))
     if not found:
-        return ok("blocked", "no endpoint is where nothing may be sent")
+        return ok("blocked", Said("no endpoint is where nothing may be sent"))
     return problem(
         "blocked",
-        f"{number(len(found), 'endpoint')} where nothing may be sent",
-        "correct the URL, or allow the network: HOOKLINE_ALLOWED_NETWORKS, or on a developer's "
-        "machine HOOKLINE_DEVELOPMENT=1",
+        Said("{endpoints} where nothing may be sent", endpoints=number(len(found), "endpoint")),
+        Said(
+            "correct the URL, or allow the network: HOOKLINE_ALLOWED_NETWORKS, or on a developer's "
+            "machine HOOKLINE_DEVELOPMENT=1"
+        ),
         found,
     )
 
@@ -321,10 +415,11 @@ def certificates(vitals: Vitals, terms: Terms) -> Finding:
         if pem is not None
     ]
     if not stored:
-        return ok("certificates", "no endpoint has its own")
+        return ok("certificates", Said("no endpoint has its own"))
     read = [(url, name, terms(pem)) for url, name, pem in stored]
     if all(found is None for _, _, found in read):
-        return ok("certificates", "when they end cannot be read: pip install 'hookline[crypto]'")
+        text = Said("when they end cannot be read: pip install 'hookline[crypto]'")
+        return ok("certificates", text)
     now = datetime.fromtimestamp(vitals.now / 1000, UTC)
     ending = [
         (int((ends - now).total_seconds() * 1000), f"{url}: {name}, {subject}")
@@ -333,14 +428,24 @@ def certificates(vitals: Vitals, terms: Terms) -> Finding:
     ]
     soon = sorted((left, what) for left, what in ending if left < SOON)
     if not soon:
-        return ok("certificates", f"{number(len(ending), 'certificate')}, none ends within 30 days")
+        many = number(len(ending), "certificate")
+        text = Said("{certificates}, none ends within 30 days", certificates=many)
+        return ok("certificates", text)
     over = soon[0][0] <= 0
     return (problem if over else warning)(
         "certificates",
-        f"{number(len(soon), 'certificate')} ended, or ends within 30 days",
-        "register the endpoint with the new one; an authority's old and new one may stand together",
+        Said(
+            "{certificates} ended, or ends within 30 days",
+            certificates=number(len(soon), "certificate"),
+        ),
+        Said(
+            "register the endpoint with the new one; an authority's old and new one may stand "
+            "together"
+        ),
         (
-            f"{what}: {f'ends in {span(left)}' if left > 0 else f'ended {span(-left)} ago'}"
+            Said("{what}: ends in {time}", what=what, time=span(left))
+            if left > 0
+            else Said("{what}: ended {age} ago", what=what, age=span(-left))
             for left, what in soon
         ),
     )
@@ -350,7 +455,7 @@ def _verdict(endpoint: EndpointSigns, policy: Policy) -> Verdict | None:
     try:
         url = parse(endpoint.url)
     except InvalidUrl as error:
-        return Verdict("malformed_url", str(error))
+        return Verdict("malformed_url", message(error))
     return judge_url(url, policy.widened(endpoint.allowed_networks))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hookline._said import Said, joined
+
 MOST_ITEMS = 20
 """Cases one finding names; the rest is counted."""
 
@@ -26,7 +28,8 @@ class Finding:
     """The result of one check.
 
     `check` is its name, which stays the same from release to release. `summary` says what was
-    found, `advice` what to do about it (empty when all is well), `items` what it is about.
+    found, `advice` what to do about it (empty when all is well), `items` what it is about. Where
+    they are sentences they are `Said`, so that pages can say them in another language.
     """
 
     check: str
@@ -64,45 +67,61 @@ def shortened(items: Iterable[str]) -> tuple[str, ...]:
     found = tuple(items)
     if len(found) <= MOST_ITEMS:
         return found
-    return (*found[:MOST_ITEMS], f"and {len(found) - MOST_ITEMS:,} more")
+    return (*found[:MOST_ITEMS], Said("and {count:,} more", count=len(found) - MOST_ITEMS))
 
 
-def span(milliseconds: float) -> str:
+def span(milliseconds: float) -> Said:
     """Return a duration as people say it: `450 ms`, `14 s`, `3 h 20 min`, `2 days`."""
     if milliseconds < 1000:  # noqa: PLR2004 - a second
-        return f"{max(0, round(milliseconds))} ms"
+        return Said("{milliseconds} ms", milliseconds=max(0, round(milliseconds)))
     seconds = round(milliseconds / 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
+    said_hours = Said("{hours} h", hours=hours)
+    said_minutes = Said("{minutes} min", minutes=minutes)
     if days:
-        return _parts((days, "day" if days == 1 else "days"), (hours, "h"))
+        said_days = Said("{days} day", days=days) if days == 1 else Said("{days} days", days=days)
+        return joined(" ", [said_days, said_hours]) if hours else said_days
     if hours:
-        return _parts((hours, "h"), (minutes, "min"))
-    return f"{minutes} min" if minutes else f"{seconds} s"
-
-
-def _parts(*parts: tuple[int, str]) -> str:
-    return " ".join(f"{number} {unit}" for number, unit in parts if number)
+        return joined(" ", [said_hours, said_minutes]) if minutes else said_hours
+    return said_minutes if minutes else Said("{seconds} s", seconds=seconds)
 
 
 def size(count: int) -> str:
     """Return bytes as people say them."""
     amount = float(count)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
+    for unit in (Said("bytes"), "KiB", "MiB", "GiB"):
         if amount < 1024 or unit == "GiB":  # noqa: PLR2004 - the next unit
-            return f"{amount:,.0f} {unit}" if amount >= 10 else f"{amount:,.3g} {unit}"  # noqa: PLR2004
+            digits = f"{amount:,.0f}" if amount >= 10 else f"{amount:,.3g}"  # noqa: PLR2004
+            return joined(" ", [digits, unit])
         amount /= 1024
     raise AssertionError
 
 
-def number(count: int, thing: str, things: str = "") -> str:
-    """Return a count with its noun: `1 endpoint`, `1,200 endpoints`."""
-    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+def number(count: int, thing: str, things: str = "") -> Said:
+    """Return a count with its noun: `1 endpoint`, `1,200 endpoints`.
+
+    The noun is written where this is called, for the tables to have both patterns.
+    """
+    one, several = nouns(thing, things)
+    return Said(one if count == 1 else several, count=count)
+
+
+def nouns(thing: str, things: str = "") -> tuple[str, str]:
+    """Return the patterns of a count of one, and of several."""
+    return f"{{count:,}} {thing}", f"{{count:,}} {things or thing + 's'}"
+
+
+def row(names: Sequence[str]) -> str:
+    """Return one name or several in a row: `a, b, c`."""
+    said, *others = names
+    for name in others:
+        said = Said("{names}, {name}", names=said, name=name)
+    return said
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names as people list them: `a, b and c`."""
-    if len(names) < 2:  # noqa: PLR2004 - nothing to join
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    """Return one name or several as people list them: `a, b and c`."""
+    *others, last = names
+    return Said("{names} and {name}", names=row(others), name=last) if others else last

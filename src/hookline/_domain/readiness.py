@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from hookline._domain.finding import number, span
+from hookline._domain.finding import number, row, span
 from hookline._domain.vitals import ALIVE_MS, Pulse
+from hookline._said import Said
 
 OK = "ok"
-UNKNOWN = "unknown while the database is out of reach"
+UNKNOWN = Said("unknown while the database is out of reach")
 FRESH = 1.0
 """Seconds an answer about readiness is good for: a busy prober costs the database no more."""
 
@@ -51,13 +52,11 @@ def judge(pulse: Pulse, host: str, pids: Iterable[int], *, standing_by: bool = F
     `standing_by`: another process delivers from the SQLite file.
     """
     if not pulse.schema.current:
-        later = "unknown until the schema is current"
-        return Readiness(
-            schema=f"{pulse.schema}; {pulse.schema.remedy}", share=later, heartbeats=OK
-        )
+        later = Said("unknown until the schema is current")
+        return Readiness(schema=pulse.schema.trouble, share=later, heartbeats=OK)
     if standing_by:
         return Readiness(
-            share="another process delivers from this file; this one takes over when it ends"
+            share=Said("another process delivers from this file; this one takes over when it ends")
         )
     if pulse.owned is not None:
         return Readiness()  # one process, and the file's lock instead of heartbeats
@@ -69,14 +68,17 @@ def _share(silences: dict[int, int | None]) -> str:
     absent = [pid for pid, silence in silences.items() if silence is None]
     if not absent:
         return OK
-    names = ", ".join(map(str, absent))
-    return f"{number(len(absent), 'process', 'processes')} not signed on yet: pid {names}"
+    return Said(
+        "{processes} not signed on yet: pid {pids}",
+        processes=number(len(absent), "process", "processes"),
+        pids=row([str(pid) for pid in absent]),
+    )
 
 
 def _heartbeats(silences: dict[int, int | None]) -> str:
     silent = [
-        f"pid {pid} was silent for {span(silence)}"
+        Said("pid {pid} was silent for {age}", pid=pid, age=span(silence))
         for pid, silence in silences.items()
         if silence is not None and silence >= ALIVE_MS
     ]
-    return ", ".join(silent) or OK
+    return row(silent) if silent else OK

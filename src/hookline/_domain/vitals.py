@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hookline._domain.breaker import Circuit
+from hookline._said import Said
 
 ALIVE_MS = 10_000
 """A worker that was silent for so long counts as dead: the others have taken its share."""
@@ -30,16 +31,28 @@ class Schema(NamedTuple):
         return self.found is not None and self.found > self.needed
 
     @property
-    def remedy(self) -> str:
+    def remedy(self) -> Said:
         """What to do about one that is not current."""
-        return "update Hookline here" if self.ahead else "run: hookline migrate"
+        return Said("update Hookline here") if self.ahead else Said("run: hookline migrate")
+
+    @property
+    def state(self) -> Said:
+        """Which version there is."""
+        if self.current:
+            return Said("version {version}", version=self.needed)
+        if self.found is None:
+            return Said("no Hookline tables yet, version {needed} is needed", needed=self.needed)
+        return Said(
+            "version {found}, this Hookline needs {needed}", found=self.found, needed=self.needed
+        )
+
+    @property
+    def trouble(self) -> Said:
+        """What is wrong with one that is not current, and what to do about it."""
+        return Said("{what}; {more}", what=self.state, more=self.remedy)
 
     def __str__(self) -> str:
-        if self.current:
-            return f"version {self.needed}"
-        if self.found is None:
-            return f"no Hookline tables yet, version {self.needed} is needed"
-        return f"version {self.found}, this Hookline needs {self.needed}"
+        return self.state
 
 
 class WorkerSigns(NamedTuple):

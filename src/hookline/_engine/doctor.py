@@ -13,6 +13,7 @@ from hookline._domain.readiness import Readiness
 from hookline._domain.vitals import Vitals
 from hookline._engine import open_files
 from hookline._ports import Store
+from hookline._said import Said, message
 from hookline.errors import StorageError
 
 if TYPE_CHECKING:
@@ -47,9 +48,10 @@ async def examine(
         async with asyncio.timeout(PATIENCE):
             vitals = await store.vitals(now)
     except StorageError as error:
-        return [_unreachable(str(error)), *findings]
+        return [_unreachable(message(error)), *findings]
     except TimeoutError:
-        return [_unreachable(f"no answer to all questions within {PATIENCE:g} s"), *findings]
+        late = Said("no answer to all questions within {seconds:g} s", seconds=PATIENCE)
+        return [_unreachable(late), *findings]
     findings = [*_database(vitals, migrates(settings)), *findings]
     if vitals.pulse.schema.current:
         keys = parse_keys(settings.encryption_key)
@@ -70,30 +72,37 @@ def _database(vitals: Vitals, migrated: bool) -> list[Finding]:
 
 
 def _unreachable(reason: str) -> Finding:
-    advice = "nothing else can be checked before; the address is HOOKLINE_DATABASE or --database"
+    advice = Said(
+        "nothing else can be checked before; the address is HOOKLINE_DATABASE or --database"
+    )
     return problem("database", reason, advice)
 
 
 def _open_files(max_in_flight: int) -> Finding:
     limits, needed = open_files.limits(), open_files.needed(max_in_flight)
     if limits is None:
-        return ok("open-files", "this platform sets no limit")
-    wants = f"max_in_flight={max_in_flight:,} needs {needed:,}"
+        return ok("open-files", Said("this platform sets no limit"))
+    wants = Said("max_in_flight={most:,} needs {needed:,}", most=max_in_flight, needed=needed)
     if limits.hard < needed:
         return problem(
             "open-files",
-            f"{limits.hard:,} open files allowed at most, {wants}",
-            "LimitNOFILE= in the systemd unit, --ulimit nofile= of the container, or a smaller "
-            "HOOKLINE_MAX_IN_FLIGHT",
+            Said("{count:,} open files allowed at most, {wants}", count=limits.hard, wants=wants),
+            Said(
+                "LimitNOFILE= in the systemd unit, --ulimit nofile= of the container, or a smaller "
+                "HOOKLINE_MAX_IN_FLIGHT"
+            ),
         )
     if limits.soft < needed:
         return warning(
             "open-files",
-            f"{limits.soft:,} open files allowed, {wants}",
-            "hookline worker raises it by itself; for an application that delivers: ulimit -n "
-            f"{needed + open_files.KEPT}",
+            Said("{count:,} open files allowed, {wants}", count=limits.soft, wants=wants),
+            Said(
+                "hookline worker raises it by itself; for an application that delivers: "
+                "ulimit -n {count}",
+                count=needed + open_files.KEPT,
+            ),
         )
-    return ok("open-files", f"{limits.soft:,} allowed, {wants}")
+    return ok("open-files", Said("{count:,} allowed, {wants}", count=limits.soft, wants=wants))
 
 
 async def _reachable(vitals: Vitals, settings: "Settings", probe: Probe) -> Finding:
@@ -105,15 +114,18 @@ async def _reachable(vitals: Vitals, settings: "Settings", probe: Probe) -> Find
     ]
     failed = await probe(urls)
     if not failed:
-        summary = f"{number(len(urls), 'endpoint')} can be connected to"
+        summary = Said("{endpoints} can be connected to", endpoints=number(len(urls), "endpoint"))
         left_out = len(vitals.active) - len(urls)
         if left_out:
-            summary += f"; {left_out} behind a proxy or with a client certificate not tried"
+            more = Said(
+                "{count} behind a proxy or with a client certificate not tried", count=left_out
+            )
+            summary = Said("{what}; {more}", what=summary, more=more)
         return ok("reachable", summary)
     return warning(
         "reachable",
-        f"{number(len(failed), 'host')} cannot be connected to from here",
-        "check the URL, the firewall's rules for what goes out, and ask the receiver",
+        Said("{hosts} cannot be connected to from here", hosts=number(len(failed), "host")),
+        Said("check the URL, the firewall's rules for what goes out, and ask the receiver"),
         (f"{address}: {reason}" for address, reason in sorted(failed.items())),
     )
 
@@ -126,7 +138,7 @@ async def ready(store: Store, pids: Iterable[int], worker: "Worker | None") -> R
     try:
         pulse = await store.pulse()
     except StorageError as error:
-        return readiness.unreachable(str(error))
+        return readiness.unreachable(message(error))
     # On SQLite processes do not sign on: which one has the file only that one knows.
     owner = pulse.owned is None or worker is None or worker._working  # noqa: SLF001
     return readiness.judge(pulse, socket.gethostname(), pids, standing_by=not owner)

@@ -90,7 +90,7 @@ async def backlog(engine: AsyncEngine, now: int, app: bytes | None) -> Backlog:
     async with _looking(engine) as connection, asyncio.timeout(REACH):
         found = await _pulse(engine.url, connection)
         if not found.schema.current:
-            raise StorageError(f"{found.schema}; {found.schema.remedy}")
+            raise StorageError(found.schema.trouble)
         return await connection.run_sync(waiting.read, found, now, app)
 
 

@@ -43,7 +43,7 @@ def migrate(
 async def _check(webhooks: "Webhooks") -> None:
     schema = await webhooks.schema()
     if not schema.current:
-        fail("migrate", f"not current: {schema}; {schema.remedy}")
+        fail("migrate", f"not current: {schema.trouble}")
     typer.echo(f"current: {schema}")
 
 

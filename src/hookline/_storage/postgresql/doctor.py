@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from hookline._domain.checks_database import LONG_MS
 from hookline._domain.vitals import PostgresSigns, Transaction, WorkerSigns
+from hookline._said import Said
 from hookline._storage.postgresql import partitions
 
 REST = f"{partitions.TABLE}_rest"
@@ -112,13 +113,15 @@ def _holding_back(connection: sa.Connection) -> Iterator[Transaction]:
     for pid, user, application, state, age in connection.execute(_TRANSACTIONS, long):
         who = f"{user} ({application})" if application else user
         end = f"SELECT pg_terminate_backend({pid})"
-        yield Transaction(f"pid {pid} of {who}, {state}", age, end)
+        what = Said("pid {pid} of {who}, {state}", pid=pid, who=who, state=state)
+        yield Transaction(what, age, end)
     for gid, owner, age in connection.execute(_PREPARED, long):
         name = gid.replace("'", "''")
-        yield Transaction(f"prepared transaction of {owner}", age, f"ROLLBACK PREPARED '{name}'")
+        what = Said("prepared transaction of {owner}", owner=owner)
+        yield Transaction(what, age, f"ROLLBACK PREPARED '{name}'")
     for slot in connection.execute(_SLOTS).scalars():
         end = f"SELECT pg_drop_replication_slot('{slot}')"
-        yield Transaction("a replication slot nobody reads from", None, end)
+        yield Transaction(Said("a replication slot nobody reads from"), None, end)
 
 
 def _days(connection: sa.Connection, now: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from hookline._domain.vitals import SqliteSigns
+from hookline._said import Said
 from hookline._storage.sqlite.lane import BUSY_TIMEOUT
 from hookline._storage.sqlite.owner import check_not_forked, open_files
 from hookline.errors import StorageError
@@ -38,8 +39,11 @@ async def looking(path: str) -> AsyncIterator[AsyncConnection]:
     check_not_forked(path)
     if not exists(path):
         raise StorageError(
-            f"SQLite {path}: there is no such file yet; the application makes it when it starts, "
-            "and so does: hookline migrate"
+            Said(
+                "SQLite {path}: there is no such file yet; the application makes it when it "
+                "starts, and so does: hookline migrate",
+                path=path,
+            )
         )
     url = sa.URL.create(
         "sqlite+aiosqlite", database=f"file:{quote(path)}", query={"mode": "rw", "uri": "true"}
@@ -60,15 +64,20 @@ def check_openable(path: str) -> None:
     """Raise StorageError, saying what to check, when the file can be neither opened nor made."""
     file, folder = Path(path), Path(path).parent
     if file.is_dir():
-        raise StorageError(f"SQLite {path}: is a folder; name a file in it")
+        raise StorageError(Said("SQLite {path}: is a folder; name a file in it", path=path))
     if not folder.is_dir():
         raise StorageError(
-            f"SQLite {path}: its folder does not exist: make it, or correct the URL (an absolute "
-            "path has four slashes: sqlite:////srv/app/hookline.db)"
+            Said(
+                "SQLite {path}: its folder does not exist: make it, or correct the URL (an "
+                "absolute path has four slashes: sqlite:////srv/app/hookline.db)",
+                path=path,
+            )
         )
     for each in (file if file.exists() else folder, folder):
         if not os.access(each, os.W_OK):
-            raise StorageError(f"SQLite {path}: this account may not write to {each}")
+            raise StorageError(
+                Said("SQLite {path}: this account may not write to {each}", path=path, each=each)
+            )
 
 
 def exists(path: str) -> bool:

@@ -19,7 +19,7 @@ from hookline._domain.audit import Actor, acting
 from hookline._domain.history import queued
 from hookline._domain.overview import MOST_GLANCED
 from hookline._domain.page import Page, Window
-from hookline._said import Said
+from hookline._said import message
 from hookline._web.dashboard import charts, text
 from hookline._web.dashboard.session import Brakes, Session, Sessions
 from hookline._web.dashboard.words import LANGUAGES, retold, translated
@@ -76,7 +76,6 @@ def environment(packages: Iterable[str]) -> Environment:
         "ms": milliseconds,
     }
     made.globals |= {
-        "span": finding.span,
         "charts": charts,
         "as_json": text.as_json,
     }
@@ -164,6 +163,10 @@ class View:
     def told(self, text: str) -> str:
         """Return what was said in English in the reader's language, if it can be."""
         return str(retold(self.language, text))
+
+    def span(self, milliseconds: float) -> str:
+        """Return a duration in the reader's language."""
+        return self.told(finding.span(milliseconds))
 
     def url(self, path: str, **query: Any) -> str:
         """Return a link inside the dashboard; what is None or empty is left out of the query."""
@@ -261,6 +264,7 @@ class View:
             "view": self,
             "_": self.say,
             "told": self.told,
+            "span": self.span,
             "url": self.url,
             "asset": self.asset,
             "own": self.own,
@@ -388,8 +392,7 @@ class View:
 
     def tell(self, error: Exception) -> str:
         """Return what people hear of an error, in the reader's language where it is known."""
-        said = error.args[0] if error.args else None
-        return self.told(said) if isinstance(said, Said) else str(error)
+        return self.told(message(error))
 
     async def read_form(self) -> Mapping[str, str]:
         """Read the form of the request, once; raise Refused (413) for one that is too large."""

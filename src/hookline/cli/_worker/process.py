@@ -96,7 +96,7 @@ async def _is_there(webhooks: Webhooks, waiting: "_Waiting") -> bool:
     schema = await webhooks.schema()
     if schema.current or (migrates(webhooks.settings) and not schema.ahead):
         return True
-    waiting.log(f"{schema}; {schema.remedy}")
+    waiting.log(schema.trouble)
     return False
 
 
