@@ -82,7 +82,7 @@ ERRORS: Mapping[str, str] = {
     "events: {name!r} is not an event type, a prefix such as 'customer.*' or '*'": "events：{name!r} 不是事件类型，不是 'customer.*' 这样的前缀，也不是 '*'",
     "event: {name!r} is not a valid event type: letters, digits, '_' and '-', separated by dots, at most {most} characters": "event：{name!r} 不是有效的事件类型：由字母、数字、'_' 和 '-' 组成，以点分隔，最多 {most} 个字符",
     "unknown event type {name!r}; did you mean {hint}?": "未知的事件类型 {name!r}；您是想写 {hint} 吗？",
-    "one of {known}": "以下之一：{known}",
+    "one of {known}": "{known} 之一",
     "name: {name!r} has other characters than A-Z a-z 0-9 - _ .": "name：{name!r} 含有 A-Z a-z 0-9 - _ . 以外的字符",
     "group_name: has other characters than A-Z a-z 0-9 - _ .": "group_name：含有 A-Z a-z 0-9 - _ . 以外的字符",
     "schemas: expected an object, got {got}": "schemas：应为对象，收到的是 {got}",
