@@ -37,6 +37,8 @@ Verifying what arrives has its own single class, `hookline.receiver.Verification
 
 from typing import Any
 
+from hookline._said import Said
+
 __all__ = [
     "AlreadyExists",
     "ApiKeyNotFound",
@@ -95,7 +97,7 @@ class BlockedDestination(InvalidUrl):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with both parts, as `concurrent.futures` needs it."""
-        return type(self), (str(self), self.verdict)
+        return type(self), (self.args[0], self.verdict)
 
 
 class InvalidHeader(InvalidInput):
@@ -114,8 +116,13 @@ class InvalidExpression(InvalidInput):
 
     def __init__(self, reason: str, position: int | None = None, name: str = "expression") -> None:
         """Make the message of all three."""
-        where = "" if position is None else f"position {position}: "
-        super().__init__(f"{name}: {where}{reason}")
+        super().__init__(
+            Said("{name}: {reason}", name=name, reason=reason)
+            if position is None
+            else Said(
+                "{name}: position {position}: {reason}", name=name, position=position, reason=reason
+            )
+        )
         self.reason, self.position, self.name = reason, position, name
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from hookline._domain.endpoint import Endpoint
 from hookline._domain.handshake import Handshake
 from hookline._domain.options import checked
 from hookline._domain.signature import check_secret
+from hookline._said import Said
 from hookline._sending import certificates
 from hookline._sending.curl import unsupported
 from hookline._settings import Settings
@@ -50,8 +51,10 @@ class Admission:
         given = checked(options)
         if given.get("handshake") == Handshake.CLOUDEVENTS and not self._settings.handshake_origin:
             raise InvalidInput(
-                "handshake: 'cloudevents' needs the setting handshake_origin, the name receivers "
-                "are to know this sender by, such as webhooks.example.com"
+                Said(
+                    "handshake: 'cloudevents' needs the setting handshake_origin, the name "
+                    "receivers are to know this sender by, such as webhooks.example.com"
+                )
             )
         signatures = given.get("signatures")
         secret = None if secret is None else check_secret(secret)
@@ -89,11 +92,13 @@ class Admission:
         try:
             self.allowed(oauth2["token_url"], declared.allowed_networks)
         except BlockedDestination as error:
-            raise BlockedDestination(f"oauth2.token_{error}", error.verdict) from None
+            raise BlockedDestination(
+                Said("oauth2.token_{error}", error=error.args[0]), error.verdict
+            ) from None
         certificates.check(oauth2.get("ca"), None, None, name="oauth2.ca")
         if any(name.lower() == "authorization" for name in declared.headers):
             raise InvalidHeader(
-                "header 'Authorization': is set by oauth2; leave out one of the two"
+                Said("header 'Authorization': is set by oauth2; leave out one of the two")
             )
 
     def allowed(self, text: str, networks: Iterable[str]) -> str:
@@ -101,5 +106,11 @@ class Admission:
         url = url_parser.parse(text)
         verdict = judge_url(url, self._policy.widened(networks))
         if verdict is not None:
-            raise BlockedDestination(f"url: {verdict}. {remedy(verdict)}", verdict)
+            said = Said(
+                "url: {code}: {reason}. {remedy}",
+                code=verdict.code,
+                reason=verdict.reason,
+                remedy=remedy(verdict),
+            )
+            raise BlockedDestination(said, verdict)
         return str(url)

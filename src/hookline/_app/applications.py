@@ -9,6 +9,7 @@ from hookline._domain.application import Application, checked
 from hookline._domain.operational import OPERATIONAL
 from hookline._domain.page import Page, Window
 from hookline._engine.engine import Engine
+from hookline._said import Said
 from hookline.errors import ApplicationNotFound, InvalidInput
 
 
@@ -86,7 +87,9 @@ class Applications(Deployment):
         async def update(engine: Engine) -> Application | None:
             key = await engine.store.applications.key(application)
             if key == engine.app and "uid" in values and values["uid"] != DEFAULT:
-                raise InvalidInput(f"uid: that of the application {DEFAULT!r} cannot be changed")
+                raise InvalidInput(
+                    Said("uid: that of the application {name!r} cannot be changed", name=DEFAULT)
+                )
             if key is None:
                 return None
             await _check_listed(engine, key)
@@ -103,7 +106,7 @@ class Applications(Deployment):
         async def delete(engine: Engine) -> bool:
             key = await engine.store.applications.key(name)
             if key == engine.app:
-                raise InvalidInput(f"the application {DEFAULT!r} cannot be deleted")
+                raise InvalidInput(Said("the application {name!r} cannot be deleted", name=DEFAULT))
             if key is not None:
                 await _check_listed(engine, key)
             return key is not None and await engine.store.applications.delete(
@@ -111,7 +114,7 @@ class Applications(Deployment):
             )
 
         if not await self._ask(delete):
-            raise ApplicationNotFound(f"no application {name!r}")
+            raise ApplicationNotFound(Said("no application {name!r}", name=name))
 
 
 DEFAULT = "default"
@@ -120,12 +123,14 @@ DEFAULT = "default"
 async def _check_listed(engine: Engine, key: bytes) -> None:
     found = await engine.store.applications.get(key)
     if found is not None and found.uid == OPERATIONAL:
-        raise InvalidInput(f"the application {OPERATIONAL!r} cannot be changed or deleted")
+        raise InvalidInput(
+            Said("the application {name!r} cannot be changed or deleted", name=OPERATIONAL)
+        )
 
 
 def _found(found: Application | None, name: str) -> Application:
     if found is None:
-        raise ApplicationNotFound(f"no application {name!r}")
+        raise ApplicationNotFound(Said("no application {name!r}", name=name))
     return found
 
 

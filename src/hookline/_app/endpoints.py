@@ -26,6 +26,7 @@ from hookline._engine.errand import Errands
 from hookline._engine.keys import generate_secret, new_key
 from hookline._engine.receipt import Receipt
 from hookline._ports import NewMessage
+from hookline._said import Said
 from hookline._sending.sender import CurlSender
 from hookline.errors import EndpointDisabled, EndpointNotFound, InvalidInput, SecretsLocked
 
@@ -137,7 +138,7 @@ class Endpoints(Publishing):
         key = await self._endpoint_key(endpoint)
         found = await self._ask(lambda e, app: e.store.endpoints.health(app, key, e.clock.now()))
         if found is None:
-            raise EndpointNotFound(f"no endpoint {endpoint!r} (any more)")
+            raise EndpointNotFound(Said("no endpoint {name} (any more)", name=repr(endpoint)))
         return found
 
     async def endpoint_stats(
@@ -249,7 +250,9 @@ class Endpoints(Publishing):
         """
         found = await self._found(endpoint)
         if found.disabled:
-            raise EndpointDisabled(f"endpoint {found.url} is disabled: enable it first")
+            raise EndpointDisabled(
+                Said("endpoint {url} is disabled: enable it first", url=found.url)
+            )
         if found.pending_since is None:
             return found
         key = stored_key(found)
@@ -325,7 +328,7 @@ class Endpoints(Publishing):
         key = stored_key(found)
         target = await self._ask(lambda e, _: e.store.handshakes.target(key))
         if target is None:
-            raise EndpointNotFound(f"no endpoint {found.url!r} (any more)")
+            raise EndpointNotFound(Said("no endpoint {name} (any more)", name=repr(found.url)))
         return target
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from hookline._app.scope import Deployment
 from hookline._domain.event_type import DEFAULTS, EventType, checked
 from hookline._domain.page import Page, Window
+from hookline._said import Said
 from hookline.errors import EventTypeNotFound, InvalidInput
 
 
@@ -69,10 +70,10 @@ class EventTypes(Deployment):
             lambda e: e.store.event_types.delete(name, e.clock.now(), expunge=expunge)
         )
         if not done:
-            raise EventTypeNotFound(f"no event type {name!r}")
+            raise EventTypeNotFound(Said("no event type {name!r}", name=name))
 
 
 def _found(found: EventType | None, name: str) -> EventType:
     if found is None:
-        raise EventTypeNotFound(f"no event type {name!r}")
+        raise EventTypeNotFound(Said("no event type {name!r}", name=name))
     return found

@@ -7,6 +7,7 @@ from hookline._app.scope import Scope
 from hookline._domain import check, ids
 from hookline._domain.endpoint import Endpoint
 from hookline._domain.tally import SPANS, STEPS, Kind, Series, series, step_of
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 DAY = timedelta(days=1)
@@ -69,7 +70,9 @@ class Figures(Scope):
         day = round(DAY.total_seconds() * 1000)
         start = end - day if since is None else check.milliseconds("since", since)
         if start >= end:
-            raise InvalidInput(f"until: {until} is not after since, {since}")
+            raise InvalidInput(
+                Said("until: {until} is not after since, {since}", until=until, since=since)
+            )
         seconds = -(-(end - start) // 1000)
         step = max(SPANS[kind], step_of(seconds)) if step is None else step
         if step not in STEPS or step < SPANS[kind] or seconds > step * MOST_POINTS:

@@ -13,6 +13,7 @@ from hookline._domain.history import Attempted, AttemptOf, Filter, Followed, Hea
 from hookline._domain.page import NEWEST, Page, Window
 from hookline._domain.usage import Usage, span
 from hookline._engine.engine import Engine
+from hookline._said import Said
 from hookline._storage.rows import first_key
 from hookline.errors import AttemptNotFound, InvalidInput, MessageNotFound
 
@@ -25,7 +26,7 @@ class History(Scope):
         key = await self._message_key(name)
         found = await self._read([key])
         if not found:
-            raise MessageNotFound(f"no message {name!r} (any more)")
+            raise MessageNotFound(Said("no message {name!r} (any more)", name=name))
         return found[0]
 
     async def messages(
@@ -210,4 +211,4 @@ def _attempt_key(attempt_id: str) -> bytes:
 
 
 def _no_attempt(attempt_id: str) -> AttemptNotFound:
-    return AttemptNotFound(f"no attempt {attempt_id!r} of that message")
+    return AttemptNotFound(Said("no attempt {name!r} of that message", name=attempt_id))

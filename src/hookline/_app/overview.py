@@ -10,6 +10,7 @@ from hookline._domain.history import Filter
 from hookline._domain.overview import DeadLetter, Glance, Stands, Trouble
 from hookline._domain.page import NEWEST, Page, Window
 from hookline._engine.engine import Engine
+from hookline._said import Said
 from hookline.errors import MessageNotFound
 
 
@@ -89,7 +90,7 @@ class Overview(Deployment):
         key = ids.decode(ids.MESSAGE, message_id)
         found = None if key is None else await self._ask(lambda e: e.store.overview.owner(key))
         if found is None:
-            raise MessageNotFound(f"no message {message_id!r} (any more)")
+            raise MessageNotFound(Said("no message {name!r} (any more)", name=message_id))
         return ids.encode(ids.APPLICATION, found)
 
     async def listening(self, limit: int = 1000) -> list[tuple[str, str, str, tuple[str, ...]]]:

@@ -13,6 +13,7 @@ from hookline._domain.endpoint import Endpoint
 from hookline._domain.options import MAX_RATE, MIN_RATE
 from hookline._domain.page import Page, Window
 from hookline._domain.replay import EVERYTHING, FAILED, PURGE, Job, Selection
+from hookline._said import Said
 from hookline.errors import EndpointDisabled, InvalidInput, JobNotFound
 
 log = logging.getLogger("hookline")
@@ -81,8 +82,12 @@ class Replays(Scope):
         found = await self._found(endpoint)
         if found.disabled:
             raise EndpointDisabled(
-                f"endpoint {found.url} is disabled ({found.disabled_reason}): enable it first, "
-                "with await webhooks.enable(…), which also sends what is held"
+                Said(
+                    "endpoint {url} is disabled ({disabled_reason}): enable it first, with await "
+                    "webhooks.enable(…), which also sends what is held",
+                    url=found.url,
+                    disabled_reason=found.disabled_reason,
+                )
             )
         check_verified(found)
         return found.id
@@ -99,8 +104,12 @@ class Replays(Scope):
             oldest = datetime.fromtimestamp(at / 1000, UTC)
         if oldest is not None and oldest < begins:
             raise InvalidInput(
-                f"missing: the log is kept for {days:g} days (retention_attempts); of what is "
-                f"older than {begins:%Y-%m-%dT%H:%M:%SZ} nobody knows whether it was delivered"
+                Said(
+                    "missing: the log is kept for {days:g} days (retention_attempts); of what is "
+                    "older than {begins:%Y-%m-%dT%H:%M:%SZ} nobody knows whether it was delivered",
+                    days=days,
+                    begins=begins,
+                )
             )
 
     async def erase_all(self) -> Job:
@@ -165,13 +174,13 @@ class Replays(Scope):
 def _job_key(job_id: str) -> bytes:
     key = ids.decode(ids.JOB, job_id)
     if key is None:
-        raise JobNotFound(f"no job {job_id!r}")
+        raise JobNotFound(Said("no job {name!r}", name=job_id))
     return key
 
 
 def _found(job: Job | None, job_id: str) -> Job:
     if job is None:
-        raise JobNotFound(f"no job {job_id!r}")
+        raise JobNotFound(Said("no job {name!r}", name=job_id))
     return job
 
 

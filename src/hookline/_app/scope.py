@@ -10,6 +10,7 @@ from hookline._domain import ids
 from hookline._domain import url as url_parser
 from hookline._domain.endpoint import Endpoint
 from hookline._engine.engine import Engine
+from hookline._said import Said
 from hookline.errors import (
     ApplicationNotFound,
     EndpointDisabled,
@@ -55,7 +56,7 @@ class Scope:
         """Return the key of a message of this application by id or event id."""
         key = await self._ask(lambda e, app: e.store.history.message_key(app, name))
         if key is None:
-            raise MessageNotFound(f"no message {name!r} (any more)")
+            raise MessageNotFound(Said("no message {name!r} (any more)", name=name))
         return key
 
     async def _endpoint_key(self, endpoint: str | Endpoint) -> bytes:
@@ -72,7 +73,7 @@ class Scope:
             names.add(str(url_parser.parse(name)))  # as it is stored
         found = await self._ask(lambda e, app: e.store.endpoints.find(app, names))
         if found is None:
-            raise EndpointNotFound(f"no endpoint {name!r}")
+            raise EndpointNotFound(Said("no endpoint {name!r}", name=name))
         return found
 
 
@@ -80,7 +81,7 @@ def stored_key(endpoint: Endpoint) -> bytes:
     """Return the key of a stored endpoint."""
     key = ids.decode(ids.ENDPOINT, endpoint.id or "")
     if key is None:
-        raise EndpointNotFound(f"no endpoint {endpoint.url!r}")
+        raise EndpointNotFound(Said("no endpoint {name!r}", name=endpoint.url))
     return key
 
 
@@ -88,15 +89,20 @@ async def application_key(engine: Engine, name: str) -> bytes:
     """Return the key of an application by id or uid; raise ApplicationNotFound."""
     key = await engine.store.applications.key(name)
     if key is None:
-        raise ApplicationNotFound(f"no application {name!r}")
+        raise ApplicationNotFound(Said("no application {name!r}", name=name))
     return key
 
 
 def check_verified(endpoint: Endpoint) -> None:
     """Refuse to send anything but its challenge to a pending endpoint."""
     if endpoint.pending_since is not None:
-        why = f" ({endpoint.pending_reason})" if endpoint.pending_reason else ""
+        reason = endpoint.pending_reason
+        why = Said(" ({reason})", reason=reason) if reason else ""
         raise EndpointDisabled(
-            f"endpoint {endpoint.url} is pending{why}: verify it first, with "
-            "await webhooks.verify_endpoint(…), which also sends what is held"
+            Said(
+                "endpoint {url} is pending{why}: verify it first, with await "
+                "webhooks.verify_endpoint(…), which also sends what is held",
+                url=endpoint.url,
+                why=why,
+            )
         )

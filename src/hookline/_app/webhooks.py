@@ -43,6 +43,7 @@ from hookline._engine.observers import Observers
 from hookline._observe.events import EventObserver, Listener
 from hookline._observe.logs import LogObserver
 from hookline._ports import Clock, Observer, Reencrypted
+from hookline._said import Said
 from hookline._sending import certificates
 from hookline._sending.probe import probe as probe_hosts
 from hookline._settings import Settings
@@ -136,7 +137,7 @@ class Webhooks(Operating, ApplicationWebhooks):
         """
         key = await self._ask(lambda e, _: e.store.applications.key(name))
         if key is None:
-            raise ApplicationNotFound(f"no application {name!r}")
+            raise ApplicationNotFound(Said("no application {name!r}", name=name))
         return ApplicationWebhooks(self._runtime, self._admission, key)
 
     async def all_jobs(
@@ -152,7 +153,7 @@ class Webhooks(Operating, ApplicationWebhooks):
         key = ids.decode(ids.JOB, job_id)
         found = None if key is None else await self._ask(lambda e, _: e.store.jobs.find(key))
         if found is None:
-            raise JobNotFound(f"no job {job_id!r}")
+            raise JobNotFound(Said("no job {name!r}", name=job_id))
         owner, job = found
         return job, ApplicationWebhooks(self._runtime, self._admission, owner)
 

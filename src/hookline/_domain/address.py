@@ -20,6 +20,7 @@ from ipaddress import (
 from typing import NamedTuple
 
 from hookline._domain.url import Url
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 Address = IPv4Address | IPv6Address
@@ -45,43 +46,43 @@ def _named(*rows: tuple[str, str]) -> tuple[tuple[Network, str], ...]:
 
 
 _IPV4 = _named(
-    ("0.0.0.0/8", "this network"),
-    ("10.0.0.0/8", "private network"),
-    ("100.64.0.0/10", "shared address space of providers"),
-    ("127.0.0.0/8", "loopback"),
-    ("169.254.0.0/16", "link-local, cloud metadata"),
-    ("172.16.0.0/12", "private network"),
-    ("192.0.0.0/24", "protocol assignments"),
-    ("192.0.2.0/24", "documentation"),
+    ("0.0.0.0/8", Said("this network")),
+    ("10.0.0.0/8", Said("private network")),
+    ("100.64.0.0/10", Said("shared address space of providers")),
+    ("127.0.0.0/8", Said("loopback")),
+    ("169.254.0.0/16", Said("link-local, cloud metadata")),
+    ("172.16.0.0/12", Said("private network")),
+    ("192.0.0.0/24", Said("protocol assignments")),
+    ("192.0.2.0/24", Said("documentation")),
     ("192.31.196.0/24", "AS112"),
-    ("192.52.193.0/24", "AMT relays"),
-    ("192.88.99.0/24", "6to4 relays"),
-    ("192.168.0.0/16", "private network"),
+    ("192.52.193.0/24", Said("AMT relays")),
+    ("192.88.99.0/24", Said("6to4 relays")),
+    ("192.168.0.0/16", Said("private network")),
     ("192.175.48.0/24", "AS112"),
-    ("198.18.0.0/15", "benchmarking"),
-    ("198.51.100.0/24", "documentation"),
-    ("203.0.113.0/24", "documentation"),
-    ("224.0.0.0/4", "multicast"),
-    ("240.0.0.0/4", "reserved"),
-    ("168.63.129.16/32", "the platform's address on Azure"),
+    ("198.18.0.0/15", Said("benchmarking")),
+    ("198.51.100.0/24", Said("documentation")),
+    ("203.0.113.0/24", Said("documentation")),
+    ("224.0.0.0/4", Said("multicast")),
+    ("240.0.0.0/4", Said("reserved")),
+    ("168.63.129.16/32", Said("the platform's address on Azure")),
 )
 _IPV6 = _named(
-    ("2001::/23", "protocol assignments, Teredo among them"),
-    ("2001:db8::/32", "documentation"),
+    ("2001::/23", Said("protocol assignments, Teredo among them")),
+    ("2001:db8::/32", Said("documentation")),
     ("2002::/16", "6to4"),
     ("2620:4f:8000::/48", "AS112"),
-    ("3fff::/20", "documentation"),
+    ("3fff::/20", Said("documentation")),
 )
 # Those outside of 2000::/3 that have a name worth saying.
 _IPV6_OUTSIDE = _named(
-    ("::/128", "unspecified"),
-    ("::1/128", "loopback"),
+    ("::/128", Said("unspecified")),
+    ("::1/128", Said("loopback")),
     ("64:ff9b::/96", "NAT64"),
-    ("64:ff9b:1::/48", "NAT64 for local use"),
-    ("fc00::/7", "private network"),
-    ("fe80::/10", "link-local"),
-    ("fec0::/10", "site-local"),
-    ("ff00::/8", "multicast"),
+    ("64:ff9b:1::/48", Said("NAT64 for local use")),
+    ("fc00::/7", Said("private network")),
+    ("fe80::/10", Said("link-local")),
+    ("fec0::/10", Said("site-local")),
+    ("ff00::/8", Said("multicast")),
 )
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -156,14 +157,20 @@ def _policy(networks: tuple[Network, ...], http: bool, nat64: bool) -> Policy:
 def parse_networks(networks: Iterable[str]) -> tuple[Network, ...]:
     """Return networks, or raise InvalidInput naming the first that is none."""
     if isinstance(networks, str):
-        raise InvalidInput(f"allowed_networks: expected a list, got the text {networks!r}")
+        raise InvalidInput(
+            Said("allowed_networks: expected a list, got the text {got}", got=repr(networks))
+        )
     found = []
     for text in networks:
         try:
             found.append(ip_network(text))
         except ValueError as error:
             raise InvalidInput(
-                f"allowed_networks: {text!r} is not a network such as 10.0.0.0/8: {error}"
+                Said(
+                    "allowed_networks: {text!r} is not a network such as 10.0.0.0/8: {error}",
+                    text=text,
+                    error=str(error),
+                )
             ) from None
     return tuple(found)
 
@@ -174,7 +181,7 @@ def judge_url(url: Url, policy: Policy) -> Verdict | None:
     A literal address is judged here for good, a name by what it leads to later.
     """
     if url.scheme == "http" and not policy.http and not policy.networks:
-        return Verdict("blocked_scheme", "plain http; use https")
+        return Verdict("blocked_scheme", Said("plain http; use https"))
     literal = literal_address(url)
     if literal is not None:
         return judge(literal, policy, local_only=local_only(url, policy))
@@ -186,13 +193,15 @@ def judge_url(url: Url, policy: Policy) -> Verdict | None:
 def remedy(verdict: Verdict) -> str:
     """Return what an operator can do about a verdict."""
     if "loopback" in verdict.reason or "localhost" in verdict.reason:
-        return "For a receiver on this machine set development=True (HOOKLINE_DEVELOPMENT=1)"
+        return Said("For a receiver on this machine set development=True (HOOKLINE_DEVELOPMENT=1)")
     if verdict.code == "blocked_scheme":
-        return (
+        return Said(
             "For a receiver on this machine set development=True (HOOKLINE_DEVELOPMENT=1), for one "
             "in a local network allowed_networks, for plain http in general allow_http"
         )
-    return "To send into a local network, name it in allowed_networks (HOOKLINE_ALLOWED_NETWORKS)"
+    return Said(
+        "To send into a local network, name it in allowed_networks (HOOKLINE_ALLOWED_NETWORKS)"
+    )
 
 
 def judge_all(url: Url, addresses: Iterable[str], policy: Policy) -> Verdict | None:
@@ -201,16 +210,20 @@ def judge_all(url: Url, addresses: Iterable[str], policy: Policy) -> Verdict | N
     for text in addresses:
         verdict = judge(text, policy, local_only=restricted)
         if verdict is not None and verdict is restricted:
-            return Verdict(verdict.code, f"{verdict.reason} (it leads to {text})")
+            said = Said("{reason} (it leads to {address})", reason=verdict.reason, address=text)
+            return Verdict(verdict.code, said)
         if verdict is not None:
-            return Verdict(verdict.code, f"{text} is in {verdict.reason}")
+            said = Said("{address} is in {reason}", address=text, reason=verdict.reason)
+            return Verdict(verdict.code, said)
     return None
 
 
 def local_only(url: Url, policy: Policy) -> Verdict | None:
     """Return what a URL is refused for unless it leads into an allowed local network."""
     if url.scheme == "http" and not policy.http:
-        return Verdict("blocked_scheme", "plain http is for allowed local networks; use https")
+        return Verdict(
+            "blocked_scheme", Said("plain http is for allowed local networks; use https")
+        )
     if literal_address(url) is None and is_local_name(url.host):
         return Verdict("blocked_name", _local_name(url.host))
     return None
@@ -231,8 +244,8 @@ def is_local_name(host: str) -> bool:
 
 def _local_name(host: str) -> str:
     if "." not in host and host not in _LOCAL_NAMES:
-        return f"{host!r} is a single label, a name of a local network"
-    return f"{host!r} is a name for local use"
+        return Said("{host!r} is a single label, a name of a local network", host=host)
+    return Said("{host!r} is a name for local use", host=host)
 
 
 def _is_ipv4(host: str) -> bool:
@@ -279,13 +292,16 @@ def _blocked(address: Address) -> str | None:
     if isinstance(address, IPv4Address):
         return _part_of(address, _IPV4)
     if address not in _GLOBAL_UNICAST:
-        return _part_of(address, _IPV6_OUTSIDE) or "outside of 2000::/3, the public internet"
+        return _part_of(address, _IPV6_OUTSIDE) or Said("outside of 2000::/3, the public internet")
     if int(address) >> 32 & 0xFFFF_FFFF in _ISATAP:
         inside = _blocked(IPv4Address(int(address) & 0xFFFF_FFFF))
         if inside is not None:
-            return f"ISATAP for {inside}"
+            return Said("ISATAP for {inside}", inside=inside)
     return _part_of(address, _IPV6)
 
 
 def _part_of(address: Address, networks: Iterable[tuple[Network, str]]) -> str | None:
-    return next((f"{name} {network}" for network, name in networks if address in network), None)
+    for network, name in networks:
+        if address in network:
+            return Said("{name} {network}", name=name, network=str(network))
+    return None

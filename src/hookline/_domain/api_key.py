@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hookline._domain import check, ids
+from hookline._said import Said
 from hookline.errors import InvalidApiKey, InvalidInput
 
 TOKEN_PREFIX = "hk_"
@@ -69,23 +70,27 @@ def checked_name(name: str) -> str:
 def checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     """Return scopes without repeats; raise InvalidInput naming the first bad one."""
     if isinstance(scopes, str) or not isinstance(scopes, Iterable):
-        raise InvalidInput(f"scopes: expected a list, got {scopes!r}")
+        raise InvalidInput(Said("scopes: expected a list, got {got}", got=repr(scopes)))
     found = tuple(dict.fromkeys(scopes))
     if not found:
-        raise InvalidInput("scopes: empty; name admin, read or application:<id>")
+        raise InvalidInput(Said("scopes: empty; name admin, read or application:<id>"))
     if len(found) > MAX_SCOPES:
-        raise InvalidInput(f"scopes: {len(found)}, at most {MAX_SCOPES}")
+        raise InvalidInput(
+            Said("scopes: {count}, at most {most}", count=len(found), most=MAX_SCOPES)
+        )
     for scope in found:
         known = isinstance(scope, str) and (
             scope in (ADMIN, READ, PORTAL)
             or (scope.startswith(APPLICATION) and scope != APPLICATION)
         )
         if not known:
-            raise InvalidInput(f"scopes: {scope!r} is not admin, read or application:<id>")
+            raise InvalidInput(
+                Said("scopes: {got} is not admin, read or application:<id>", got=repr(scope))
+            )
     if PORTAL in found and not any(scope.startswith(APPLICATION) for scope in found):
-        raise InvalidInput("scopes: portal goes with application:<id>")
+        raise InvalidInput(Said("scopes: portal goes with application:<id>"))
     if ADMIN in found and len(found) > 1:
-        raise InvalidInput("scopes: admin allows everything, so it stands alone")
+        raise InvalidInput(Said("scopes: admin allows everything, so it stands alone"))
     return found
 
 
@@ -134,7 +139,7 @@ def with_ids(scopes: Sequence[str], known: dict[str, str]) -> tuple[str, ...]:
         name = scope.removeprefix(APPLICATION)
         if scope.startswith(APPLICATION):
             if name not in known:
-                raise InvalidInput(f"scopes: there is no application {name!r}")
+                raise InvalidInput(Said("scopes: there is no application {name!r}", name=name))
             found.append(APPLICATION + known[name])
         else:
             found.append(scope)

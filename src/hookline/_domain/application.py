@@ -8,6 +8,7 @@ from typing import Any
 
 from hookline._domain import check, ids
 from hookline._domain.operational import OPERATIONAL
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 MAX_NAME = 256
@@ -38,20 +39,28 @@ def checked_uid(uid: object, prefix: str) -> str | None:
     if uid is None:
         return None
     if not isinstance(uid, str) or not _UID.fullmatch(uid):
-        raise InvalidInput(f"uid: expected 1 to 256 of A-Z a-z 0-9 - _ ., got {uid!r}"[:200])
+        raise InvalidInput(
+            check.cut(Said("uid: expected 1 to 256 of A-Z a-z 0-9 - _ ., got {got}", got=repr(uid)))
+        )
     if prefix == ids.APPLICATION and uid == OPERATIONAL:
-        raise InvalidInput(f"uid: {uid!r} is reserved for operational webhooks")
+        raise InvalidInput(Said("uid: {got} is reserved for operational webhooks", got=repr(uid)))
     if uid.startswith(prefix):
-        raise InvalidInput(f"uid: must not begin with {prefix!r}, as ids do")
+        raise InvalidInput(Said("uid: must not begin with {prefix!r}, as ids do", prefix=prefix))
     return uid
 
 
 def checked_metadata(metadata: object) -> dict[str, str]:
     """Return metadata: texts by name, 50 of them and 4,096 characters each at most."""
     if not isinstance(metadata, Mapping):
-        raise InvalidInput(f"metadata: expected an object, got {type(metadata).__name__}")
+        raise InvalidInput(
+            Said("metadata: expected an object, got {got}", got=type(metadata).__name__)
+        )
     if len(metadata) > MAX_METADATA:
-        raise InvalidInput(f"metadata: {len(metadata)} entries, at most {MAX_METADATA}")
+        raise InvalidInput(
+            Said(
+                "metadata: {count} entries, at most {most}", count=len(metadata), most=MAX_METADATA
+            )
+        )
     for name, value in metadata.items():
         check.text("metadata", name, 0, MAX_METADATA_TEXT)
         check.text(f"metadata.{name[:50]}", value, 0, MAX_METADATA_TEXT)

@@ -1,7 +1,10 @@
 """Checks of single values, shared by several doors. Each raises InvalidInput, naming the value."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import reduce
 
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 
@@ -10,19 +13,54 @@ def number(name: str, value: object, least: float, most: float) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{name}: expected a number, got {type(value).__name__}")
+        raise InvalidInput(
+            Said("{name}: expected a number, got {got}", name=name, got=type(value).__name__)
+        )
     if not least <= value <= most:
-        raise InvalidInput(f"{name}: {value} is not between {least:g} and {most:,g}")
+        raise InvalidInput(
+            Said(
+                "{name}: {value} is not between {least:g} and {most:,g}",
+                name=name,
+                value=value,
+                least=least,
+                most=most,
+            )
+        )
 
 
 def text(name: str, value: object, least: int, most: int) -> None:
     """Refuse what is not text of `least` to `most` characters that any database keeps."""
     if not isinstance(value, str):
-        raise InvalidInput(f"{name}: expected text, got {type(value).__name__}")
+        raise InvalidInput(
+            Said("{name}: expected text, got {got}", name=name, got=type(value).__name__)
+        )
     if not least <= len(value) <= most:
-        raise InvalidInput(f"{name}: {len(value)} characters, expected {least} to {most}")
+        raise InvalidInput(
+            Said(
+                "{name}: {count} characters, expected {least} to {most}",
+                name=name,
+                count=len(value),
+                least=least,
+                most=most,
+            )
+        )
     if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
-        raise InvalidInput(f"{name}: contains NUL or a lone surrogate, which no database keeps")
+        raise InvalidInput(
+            Said("{name}: contains NUL or a lone surrogate, which no database keeps", name=name)
+        )
+
+
+def cut(said: Said, most: int = 200) -> Said:
+    """Return what ends with `got`, what came, cut to `most` characters."""
+    over = len(said) - most
+    if over <= 0:
+        return said
+    return Said(said.pattern, **{**said.values, "got": said.values["got"][:-over]})
+
+
+def either(texts: Iterable[str]) -> str:
+    """Return texts with "or" between them."""
+    return reduce(lambda text, other: Said("{text} or {other}", text=text, other=other), texts)
 
 
 def milliseconds(name: str, moment: datetime) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
+from hookline._said import Said
 from hookline.errors import InvalidSecret
 
 PRIVATE_PREFIX, PUBLIC_PREFIX = "whsk_", "whpk_"
@@ -38,8 +39,12 @@ def pair(secret: str) -> tuple[bytes, bytes]:
     raw = _decoded(secret, PRIVATE_PREFIX)
     if len(raw) != PAIR:
         raise InvalidSecret(
-            f"secret: a whsk_ key has {PAIR} bytes, the seed and the public key behind it; "
-            f"this one has {len(raw)}"
+            Said(
+                "secret: a whsk_ key has {wanted} bytes, the seed and the public key behind it; "
+                "this one has {count}",
+                wanted=PAIR,
+                count=len(raw),
+            )
         )
     return raw[:SEED], raw[SEED:]
 
@@ -74,7 +79,7 @@ def signer(secret: str) -> Callable[[bytes], bytes]:
     seed, public = pair(secret)
     key = _library().Ed25519PrivateKey.from_private_bytes(seed)
     if not hmac.compare_digest(key.public_key().public_bytes_raw(), public):
-        raise InvalidSecret("secret: the two halves of this whsk_ key do not belong together")
+        raise InvalidSecret(Said("secret: the two halves of this whsk_ key do not belong together"))
     sign: Callable[[bytes], bytes] = key.sign
     return sign
 
@@ -83,7 +88,13 @@ def verifier(public: str) -> Callable[[bytes, bytes], bool]:
     """Return what tells whether a signature fits a content by `whpk_…`, or raise InvalidSecret."""
     raw = _decoded(public, PUBLIC_PREFIX)
     if len(raw) != SEED:
-        raise InvalidSecret(f"secret: a whpk_ key has {SEED} bytes, this one has {len(raw)}")
+        raise InvalidSecret(
+            Said(
+                "secret: a whpk_ key has {wanted} bytes, this one has {count}",
+                wanted=SEED,
+                count=len(raw),
+            )
+        )
     key = _library().Ed25519PublicKey.from_public_bytes(raw)
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
 
@@ -120,7 +131,7 @@ def _decoded(secret: str, prefix: str) -> bytes:
         return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidSecret(
-            f"secret: '{prefix}' must be followed by base64 (standard alphabet)"
+            Said("secret: '{prefix}' must be followed by base64 (standard alphabet)", prefix=prefix)
         ) from error
 
 
@@ -129,6 +140,9 @@ def _library() -> Any:
         from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
     except ImportError as error:
         raise InvalidSecret(
-            f"secret: ed25519 keys need cryptography ({error}); pip install 'hookline[crypto]'"
+            Said(
+                "secret: ed25519 keys need cryptography ({error}); pip install 'hookline[crypto]'",
+                error=str(error),
+            )
         ) from error
     return ed25519

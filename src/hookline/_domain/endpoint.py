@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 from hookline._domain import ed25519
 from hookline._domain.address import Policy
+from hookline._domain.check import either
 from hookline._domain.expression import Document, Filter, Transform, Verdict
 from hookline._domain.expression.meter import ExpressionFailed
 from hookline._domain.identity import Identity, Proxying
 from hookline._domain.oauth2 import OAuth2
 from hookline._domain.signature import DEFAULT_FORMS, Signer, hmac_secret
 from hookline._domain.url import Url, parse
+from hookline._said import Said
 from hookline.errors import InvalidInput, UnknownEventType
 
 _EVENT_TYPE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
@@ -183,14 +185,22 @@ class Catalogue:
     def subscriptions(self, events: Iterable[object]) -> tuple[str, ...]:
         """Return the subscriptions of an endpoint as text, without repeats."""
         if isinstance(events, str | Enum) or not isinstance(events, Iterable):
-            raise InvalidInput(f"events: expected a list of event types, got {events!r}")
+            raise InvalidInput(
+                Said("events: expected a list of event types, got {got}", got=repr(events))
+            )
         names = tuple(dict.fromkeys(event_text(event) for event in events))
         if not names:
-            raise InvalidInput("events: empty; name event types, a prefix ('customer.*') or '*'")
+            raise InvalidInput(
+                Said("events: empty; name event types, a prefix ('customer.*') or '*'")
+            )
         for name in names:
             if not _SUBSCRIPTION.fullmatch(name) or len(name) > MAX_PUBLISHED:
                 raise InvalidInput(
-                    f"events: {name!r} is not an event type, a prefix such as 'customer.*' or '*'"
+                    Said(
+                        "events: {name!r} is not an event type, a prefix such as 'customer.*' "
+                        "or '*'",
+                        name=name,
+                    )
                 )
             if (
                 name != "*"
@@ -202,8 +212,9 @@ class Catalogue:
 
     def _unknown(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.names, n=3, cutoff=0.5)
-        hint = " or ".join(map(repr, near)) if near else f"one of {', '.join(self.names)}"
-        return f"unknown event type {name!r}; did you mean {hint}?"
+        known = Said("one of {known}", known=", ".join(self.names))
+        hint = either(map(repr, near)) if near else known
+        return Said("unknown event type {name!r}; did you mean {hint}?", name=name, hint=hint)
 
 
 @lru_cache(maxsize=4096)
@@ -211,8 +222,12 @@ def well_formed(name: str) -> str:
     """Return the name of an event type that may be triggered, or raise InvalidInput."""
     if not _EVENT_TYPE.fullmatch(name) or len(name) > MAX_EVENT_TYPE:
         raise InvalidInput(
-            f"event: {name!r} is not a valid event type: letters, digits, '_' and '-', separated "
-            f"by dots, at most {MAX_EVENT_TYPE} characters"
+            Said(
+                "event: {name!r} is not a valid event type: letters, digits, '_' and '-', "
+                "separated by dots, at most {most} characters",
+                name=name,
+                most=MAX_EVENT_TYPE,
+            )
         )
     return name
 

@@ -19,6 +19,7 @@ from uuid import UUID
 
 import orjson
 
+from hookline._said import Said
 from hookline.errors import InvalidPayload, PayloadTooLarge
 
 MAX_DEPTH = 100
@@ -115,8 +116,12 @@ def _second(seconds: int) -> str:
 def _check_size(size: int, limit: int, notes: list[str]) -> None:
     if size > limit:
         raise PayloadTooLarge(
-            f"payload: {size:,} bytes, at most {limit:,} are accepted (payload_limit); "
-            "send a reference and let the receiver fetch the rest"
+            Said(
+                "payload: {size:,} bytes, at most {limit:,} are accepted (payload_limit); send "
+                "a reference and let the receiver fetch the rest",
+                size=size,
+                limit=limit,
+            )
         )
     if size > EXPRESS_SIZE:
         notes.append(f"payload: {size:,} bytes; Express receivers refuse more than 102,400")
@@ -140,8 +145,11 @@ def _document(value: Any, name: str, notes: list[str]) -> bytes:
     plain = _plain(value, root, 0, huge)
     if not isinstance(plain, dict):
         raise InvalidPayload(
-            f"{name}: expected an object (a dict, a pydantic model or a dataclass), "
-            f"got {type(value).__name__}"
+            Said(
+                "{name}: expected an object (a dict, a pydantic model or a dataclass), got {kind}",
+                name=name,
+                kind=type(value).__name__,
+            )
         )
     for path in huge:
         notes.append(f"{_text(path)}: integers beyond 2^53 lose digits in JavaScript; send text")
@@ -168,7 +176,11 @@ def _plain(value: Any, path: _Path, depth: int, huge: list[_Path]) -> Any:
         return value
     if depth >= MAX_DEPTH:
         raise InvalidPayload(
-            f"{_text(path)[:200]}…: nested deeper than {MAX_DEPTH} levels (or contains itself)"
+            Said(
+                "{path}…: nested deeper than {most} levels (or contains itself)",
+                path=_text(path)[:200],
+                most=MAX_DEPTH,
+            )
         )
     if kind is dict:
         return _object(value, path, depth, huge)
@@ -179,7 +191,13 @@ def _plain(value: Any, path: _Path, depth: int, huge: list[_Path]) -> Any:
 
 def _large(value: int, path: _Path, huge: list[_Path]) -> int:
     if value.bit_length() > MAX_INTEGER_BITS:
-        raise InvalidPayload(f"{_text(path)}: an integer of {value.bit_length()} bits; send text")
+        raise InvalidPayload(
+            Said(
+                "{path}: an integer of {bits} bits; send text",
+                path=_text(path),
+                bits=value.bit_length(),
+            )
+        )
     huge.append(path)
     return value
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from hookline._domain import check
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 MAX_NAME = 256
@@ -65,15 +66,19 @@ def checked(values: Mapping[str, Any]) -> dict[str, Any]:
         check.text("name", found["name"], 1, MAX_NAME)
         if not _NAME.fullmatch(found["name"]):
             raise InvalidInput(
-                f"name: {found['name']!r} has other characters than A-Z a-z 0-9 - _ ."
+                Said(
+                    "name: {name!r} has other characters than A-Z a-z 0-9 - _ .", name=found["name"]
+                )
             )
     if "description" in found:
         check.text("description", found["description"], 0, MAX_DESCRIPTION)
     if found.get("group_name") is not None:
         check.text("group_name", found["group_name"], 1, MAX_NAME)
         if not _NAME.fullmatch(found["group_name"]):
-            raise InvalidInput("group_name: has other characters than A-Z a-z 0-9 - _ .")
+            raise InvalidInput(Said("group_name: has other characters than A-Z a-z 0-9 - _ ."))
     schemas = found.get("schemas")
     if schemas is not None and not isinstance(schemas, Mapping):
-        raise InvalidInput(f"schemas: expected an object, got {type(schemas).__name__}")
+        raise InvalidInput(
+            Said("schemas: expected an object, got {got}", got=type(schemas).__name__)
+        )
     return found

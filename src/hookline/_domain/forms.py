@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from hookline._domain import ed25519
+from hookline._domain.check import either
 from hookline._domain.signature import DEFAULT_FORMS
+from hookline._said import Said
 from hookline.errors import InvalidInput, InvalidSecret
 
 HEADERS = {
@@ -23,17 +25,23 @@ HEADERS = {
 def parse(names: Any) -> tuple[str, ...]:
     """Return the forms without repeats, or raise InvalidInput with the nearest names."""
     if isinstance(names, str) or not isinstance(names, Iterable):
-        raise InvalidInput(f"signatures: expected a list of forms, got {names!r}")
+        raise InvalidInput(Said("signatures: expected a list of forms, got {got}", got=repr(names)))
     forms = tuple(dict.fromkeys(_known(name) for name in names))
     if not forms:
         raise InvalidInput(
-            "signatures: empty; leave it out for 'guide' and 'standard', "
-            "or leave the secret out for an unsigned endpoint"
+            Said(
+                "signatures: empty; leave it out for 'guide' and 'standard', or leave the "
+                "secret out for an unsigned endpoint"
+            )
         )
     for other in ("standard", "svix"):
         if "ed25519" in forms and other in forms:
             raise InvalidInput(
-                f"signatures: 'ed25519' sends v1a without v1, {other!r} sends both: name only one"
+                Said(
+                    "signatures: 'ed25519' sends v1a without v1, {other!r} sends both: name only "
+                    "one",
+                    other=other,
+                )
             )
     return forms
 
@@ -42,8 +50,19 @@ def _known(name: Any) -> str:
     if isinstance(name, str) and name in HEADERS:
         return name
     near = difflib.get_close_matches(str(name).lower(), HEADERS, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "there is no such form."
-    raise InvalidInput(f"signatures: {name!r}: {hint} Known are {', '.join(HEADERS)}")
+    hint = (
+        Said("did you mean {hint}?", hint=either(map(repr, near)))
+        if near
+        else Said("there is no such form.")
+    )
+    raise InvalidInput(
+        Said(
+            "signatures: {got}: {hint} Known are {known}",
+            got=repr(name),
+            hint=hint,
+            known=", ".join(HEADERS),
+        )
+    )
 
 
 def check(forms: tuple[str, ...] | None, secret: str | None) -> None:
@@ -52,13 +71,18 @@ def check(forms: tuple[str, ...] | None, secret: str | None) -> None:
         return
     if secret is None:
         raise InvalidSecret(
-            f"secret: missing; signatures={list(forms)} need one, "
-            "for example from hookline.generate_secret()"
+            Said(
+                "secret: missing; signatures={signatures} need one, for example from "
+                "hookline.generate_secret()",
+                signatures=repr(list(forms)),
+            )
         )
     if "ed25519" in forms and not ed25519.is_private(secret):
         raise InvalidSecret(
-            "secret: signatures=['ed25519'] needs an ed25519 key, "
-            "whsk_… from hookline.generate_secret('ed25519')"
+            Said(
+                "secret: signatures=['ed25519'] needs an ed25519 key, whsk_… from "
+                "hookline.generate_secret('ed25519')"
+            )
         )
 
 

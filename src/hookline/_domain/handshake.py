@@ -13,6 +13,7 @@ import orjson
 from hookline._domain.delivery import Outcome, describe, public_reason
 from hookline._domain.envelope import iso
 from hookline._domain.retry import HOUR, MINUTE
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 
@@ -65,7 +66,9 @@ def check(value: object) -> Handshake:
         return Handshake(value)  # type: ignore[arg-type] # ValueError for whatever it is
     except ValueError:
         known = ", ".join(Handshake)
-        raise InvalidInput(f"handshake: {value!r} is not one of {known}") from None
+        raise InvalidInput(
+            Said("handshake: {got} is not one of {known}", got=repr(value), known=known)
+        ) from None
 
 
 def check_origin(text: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from hookline._said import Said
 from hookline.errors import InvalidHeader
 
 _SECRET = re.compile(r"auth|token|secret|key|password|cookie|session", re.IGNORECASE)
@@ -54,16 +55,28 @@ def check(headers: Mapping[str, str], signed: Mapping[str, str] | None = None) -
         _check_value(name, value)
         lower = name.lower()
         if lower in seen:
-            raise InvalidHeader(f"header {name!r}: given twice (as {seen[lower]!r})")
+            raise InvalidHeader(
+                Said("header {name!r}: given twice (as {other!r})", name=name, other=seen[lower])
+            )
         if signed and lower in signed:
             raise InvalidHeader(
-                f"header {name!r}: carries this endpoint's signature "
-                f"(signatures has {signed[lower]!r}) and cannot be set beside it"
+                Said(
+                    "header {name!r}: carries this endpoint's signature (signatures has {form!r}) "
+                    "and cannot be set beside it",
+                    name=name,
+                    form=signed[lower],
+                )
             )
         seen[lower] = name
         total += len(name) + len(value)
     if total > MAX_TOTAL:
-        raise InvalidHeader(f"headers: {total} bytes in all, at most {MAX_TOTAL} are accepted")
+        raise InvalidHeader(
+            Said(
+                "headers: {total} bytes in all, at most {most} are accepted",
+                total=total,
+                most=MAX_TOTAL,
+            )
+        )
     return dict(headers)
 
 
@@ -75,24 +88,46 @@ def looks_secret(name: str) -> bool:
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
         raise InvalidHeader(
-            f"header {name!r}: a name is letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 token)"
+            Said(
+                "header {name!r}: a name is letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 token)",
+                name=name,
+            )
         )
     lower = name.lower()
     if lower in _NAMES or lower.startswith(_PREFIXES):
-        raise InvalidHeader(f"header {name!r}: is reserved and cannot be set by an endpoint")
+        raise InvalidHeader(
+            Said("header {name!r}: is reserved and cannot be set by an endpoint", name=name)
+        )
 
 
 def _check_value(name: str, value: str) -> None:
     if not isinstance(value, str):
-        raise InvalidHeader(f"header {name!r}: expected text, got {type(value).__name__}")
+        raise InvalidHeader(
+            Said("header {name!r}: expected text, got {got}", name=name, got=type(value).__name__)
+        )
     for character, label in (("\r", "CR"), ("\n", "LF"), ("\0", "NUL")):
         if character in value:
             raise InvalidHeader(
-                f"header {name!r}: the value contains a line break or NUL ({label})"
+                Said(
+                    "header {name!r}: the value contains a line break or NUL ({label})",
+                    name=name,
+                    label=label,
+                )
             )
     if not _VALUE.fullmatch(value):
-        raise InvalidHeader(f"header {name!r}: the value must be visible ASCII, spaces and tabs")
+        raise InvalidHeader(
+            Said("header {name!r}: the value must be visible ASCII, spaces and tabs", name=name)
+        )
     if value != value.strip():
-        raise InvalidHeader(f"header {name!r}: the value has leading or trailing white space")
+        raise InvalidHeader(
+            Said("header {name!r}: the value has leading or trailing white space", name=name)
+        )
     if len(value) > MAX_VALUE:
-        raise InvalidHeader(f"header {name!r}: {len(value)} bytes, at most {MAX_VALUE}")
+        raise InvalidHeader(
+            Said(
+                "header {name!r}: {count} bytes, at most {most}",
+                name=name,
+                count=len(value),
+                most=MAX_VALUE,
+            )
+        )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from hookline._domain import check
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 MAX_PEM = 65_536
@@ -25,7 +26,7 @@ _PROXY = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})/?"
 )
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-_FORM = "expected http://, https:// or socks5://[user:password@]host:port"
+_FORM = Said("expected http://, https:// or socks5://[user:password@]host:port")
 _CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 _KEY = re.compile(r"-----BEGIN (?:RSA |EC )?PRIVATE KEY-----")
 
@@ -56,21 +57,29 @@ def parse_proxy(text: str, *, resolves: bool = False) -> Proxy:
     check.text("proxy", text, 1, MAX_PROXY)
     shape = _PROXY.fullmatch(text)
     if shape is None:
-        raise InvalidInput(f"proxy: is not a proxy's URL; {_FORM}, special characters as %40")
+        raise InvalidInput(
+            Said("proxy: is not a proxy's URL; {form}, special characters as %40", form=_FORM)
+        )
     scheme, port = shape["scheme"].lower(), int(shape["port"])
     if scheme == "socks5h":
         raise InvalidInput(
-            "proxy: write socks5://; who resolves names is said by the setting proxy_resolves"
+            Said("proxy: write socks5://; who resolves names is said by the setting proxy_resolves")
         )
     if scheme not in {"http", "https", "socks5"}:
-        raise InvalidInput(f"proxy: scheme {scheme!r} is not supported; {_FORM}")
+        raise InvalidInput(
+            Said("proxy: scheme {scheme!r} is not supported; {form}", scheme=scheme, form=_FORM)
+        )
     if not 0 < port <= MAX_PORT:
-        raise InvalidInput(f"proxy: port {port} is not a number from 1 to {MAX_PORT}")
+        raise InvalidInput(
+            Said("proxy: port {port} is not a number from 1 to {most}", port=port, most=MAX_PORT)
+        )
     user, password = _unquoted(shape["user"] or ""), _unquoted(shape["password"] or "")
     if ":" in user or (password and not user):
-        raise InvalidInput("proxy: the user is missing, or contains a colon")
+        raise InvalidInput(Said("proxy: the user is missing, or contains a colon"))
     if scheme == "socks5" and max(len(user.encode()), len(password.encode())) > MAX_SOCKS:
-        raise InvalidInput(f"proxy: user or password is longer than SOCKS5 allows, {MAX_SOCKS}")
+        raise InvalidInput(
+            Said("proxy: user or password is longer than SOCKS5 allows, {most}", most=MAX_SOCKS)
+        )
     return Proxy(scheme, _host(shape["host"].lower()), port, user, password, resolves)
 
 
@@ -81,9 +90,11 @@ def _host(text: str) -> str:
         if text.rpartition(".")[2].isdigit():
             return str(IPv4Address(text))
     except AddressValueError as error:
-        raise InvalidInput(f"proxy: {text!r} is not an address: {error}") from None
+        raise InvalidInput(
+            Said("proxy: {text!r} is not an address: {error}", text=text, error=str(error))
+        ) from None
     if not all(_LABEL.fullmatch(label) for label in text.split(".")):
-        raise InvalidInput(f"proxy: {text!r} is not a host's name")
+        raise InvalidInput(Said("proxy: {text!r} is not a host's name", text=text))
     return text
 
 
@@ -91,9 +102,9 @@ def _unquoted(text: str) -> str:
     try:
         decoded = unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        raise InvalidInput("proxy: user or password is not UTF-8") from None
+        raise InvalidInput(Said("proxy: user or password is not UTF-8")) from None
     if any(c < " " or c == "\x7f" for c in decoded):
-        raise InvalidInput("proxy: user or password contains a control character")
+        raise InvalidInput(Said("proxy: user or password contains a control character"))
     return decoded
 
 
@@ -152,24 +163,34 @@ def check_pem(ca: str | None, certificate: str | None, key: str | None) -> None:
         if pem is not None:
             _check_text(name, pem)
             if _CERTIFICATE not in pem:
-                raise InvalidInput(f"{name}: no {_CERTIFICATE}; expected the text of a PEM file")
+                raise InvalidInput(
+                    Said(
+                        "{name}: no {certificate}; expected the text of a PEM file",
+                        name=name,
+                        certificate=_CERTIFICATE,
+                    )
+                )
     if key is not None:
         _check_text("client_key", key)
         if "ENCRYPTED" in key:
             raise InvalidInput(
-                "client_key: is encrypted, and nobody is there to type its password; decrypt it: "
-                "openssl pkey -in key.pem"
+                Said(
+                    "client_key: is encrypted, and nobody is there to type its password; decrypt "
+                    "it: openssl pkey -in key.pem"
+                )
             )
         if _KEY.search(key) is None:
             raise InvalidInput(
-                "client_key: no -----BEGIN PRIVATE KEY-----; expected the text of a PEM file"
+                Said("client_key: no -----BEGIN PRIVATE KEY-----; expected the text of a PEM file")
             )
     if (certificate is None) != (key is None):
         missing = "client_key" if key is None else "client_certificate"
-        raise InvalidInput(f"{missing}: is missing; a certificate and its key come together")
+        raise InvalidInput(
+            Said("{missing}: is missing; a certificate and its key come together", missing=missing)
+        )
 
 
 def _check_text(name: str, pem: object) -> None:
     check.text(name, pem, 1, MAX_PEM)
     if not str(pem).isascii():
-        raise InvalidInput(f"{name}: is not ASCII; expected the text of a PEM file")
+        raise InvalidInput(Said("{name}: is not ASCII; expected the text of a PEM file", name=name))

@@ -12,6 +12,7 @@ from hookline._domain import check
 from hookline._domain.delivery import Failure, Outcome, describe
 from hookline._domain.identity import check_pem
 from hookline._domain.url import Url, parse
+from hookline._said import Said
 from hookline.errors import InvalidInput, InvalidUrl
 
 KNOWN = ("token_url", "client_id", "client_secret", "scope", "audience", "auth", "params", "ca")
@@ -64,23 +65,31 @@ class OAuth2:
     def of(cls, given: Mapping[str, Any]) -> "OAuth2":
         """Return it from an endpoint's option; raise InvalidInput, never with a secret."""
         if not isinstance(given, Mapping):
-            raise InvalidInput(f"oauth2: expected an object, got {type(given).__name__}")
+            raise InvalidInput(
+                Said("oauth2: expected an object, got {got}", got=type(given).__name__)
+            )
         for name in given:
             if name not in KNOWN:
-                raise InvalidInput(f"oauth2: unknown key {name!r}; known are {', '.join(KNOWN)}")
+                raise InvalidInput(
+                    Said(
+                        "oauth2: unknown key {got}; known are {known}",
+                        got=repr(name),
+                        known=", ".join(KNOWN),
+                    )
+                )
         for name in KNOWN[:3]:
             if given.get(name) is None:
-                raise InvalidInput(f"oauth2.{name}: is missing")
+                raise InvalidInput(Said("oauth2.{name}: is missing", name=name))
         for name in ("client_id", "client_secret", "scope", "audience"):
             _check_visible(f"oauth2.{name}", given.get(name))
         auth = given.get("auth") or "basic"
         if auth not in ("basic", "body"):
-            raise InvalidInput("oauth2.auth: expected 'basic' or 'body'")
+            raise InvalidInput(Said("oauth2.auth: expected 'basic' or 'body'"))
         ca = given.get("ca")
         try:
             check_pem(ca, None, None)
         except InvalidInput as error:
-            raise InvalidInput(f"oauth2.{error}") from None
+            raise InvalidInput(Said("oauth2.{error}", error=error.args[0])) from None
         return cls(
             token_url=_token_url(given["token_url"]),
             client_id=given["client_id"],
@@ -195,7 +204,7 @@ def _token_url(text: Any) -> Url:
     try:
         return parse(text)
     except InvalidUrl as error:
-        raise InvalidUrl(f"oauth2.token_{error}") from None
+        raise InvalidUrl(Said("oauth2.token_{error}", error=error.args[0])) from None
 
 
 def _check_visible(name: str, value: Any) -> None:
@@ -203,15 +212,19 @@ def _check_visible(name: str, value: Any) -> None:
         return
     check.text(name, value, 1, MAX_TEXT)
     if not _VISIBLE.fullmatch(value):
-        raise InvalidInput(f"{name}: expected visible ASCII characters and spaces")
+        raise InvalidInput(Said("{name}: expected visible ASCII characters and spaces", name=name))
 
 
 def _params(given: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(given, Mapping) or len(given) > MAX_PARAMS:
-        raise InvalidInput(f"oauth2.params: expected an object of {MAX_PARAMS} texts at most")
+        raise InvalidInput(
+            Said("oauth2.params: expected an object of {most} texts at most", most=MAX_PARAMS)
+        )
     for name, value in given.items():
         _check_visible("oauth2.params", name)
         if name in _RESERVED:
-            raise InvalidInput(f"oauth2.params: {name!r} is said otherwise; leave it out here")
+            raise InvalidInput(
+                Said("oauth2.params: {name!r} is said otherwise; leave it out here", name=name)
+            )
         _check_visible(f"oauth2.params.{name}", value)
     return tuple(sorted(given.items()))

@@ -9,6 +9,7 @@ from hookline._domain.application import checked_metadata
 from hookline._domain.expression import check_filter, check_transform
 from hookline._domain.identity import DIRECT, check_pem, parse_proxy
 from hookline._domain.oauth2 import OAuth2
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 MAX_TIMEOUT = 30.0
@@ -88,7 +89,9 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
     check.number("rate_limit", given.get("rate_limit"), MIN_RATE, MAX_RATE)
     for name in ("ordered", "http2"):
         if not isinstance(given.get(name, False), bool):
-            raise InvalidInput(f"{name}: expected true or false, got {given[name]!r}")
+            raise InvalidInput(
+                Said("{name}: expected true or false, got {got}", name=name, got=repr(given[name]))
+            )
     check_pem(given.get("ca"), given.get("client_certificate"), given.get("client_key"))
     for name, parse in _PARSERS.items():
         if name in given:
@@ -99,7 +102,11 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
 def _networks(texts: Any) -> tuple[str, ...]:
     networks = address.parse_networks(texts)
     if len(networks) > MAX_NETWORKS:
-        raise InvalidInput(f"allowed_networks: {len(networks)}, at most {MAX_NETWORKS}")
+        raise InvalidInput(
+            Said(
+                "allowed_networks: {count}, at most {most}", count=len(networks), most=MAX_NETWORKS
+            )
+        )
     return tuple(map(str, networks))
 
 
@@ -112,14 +119,25 @@ def _proxy(text: Any) -> Any:
 def names(name: str, texts: Any, most: int) -> tuple[str, ...]:
     """Return channels or tags, without repeats; raise InvalidInput for one that is none."""
     if isinstance(texts, str) or not isinstance(texts, Sequence):
-        raise InvalidInput(f"{name}: expected a list, got {texts!r}"[:200])
+        raise InvalidInput(
+            check.cut(Said("{name}: expected a list, got {got}", name=name, got=repr(texts)))
+        )
     for text in texts:
         if not isinstance(text, str) or not _CHANNEL.fullmatch(text) or len(text) > MAX_CHANNEL:
             raise InvalidInput(
-                f"{name}: expected 1 to {MAX_CHANNEL} of A-Z a-z 0-9 - _ . :, got {text!r}"[:200]
+                check.cut(
+                    Said(
+                        "{name}: expected 1 to {most} of A-Z a-z 0-9 - _ . :, got {got}",
+                        name=name,
+                        most=MAX_CHANNEL,
+                        got=repr(text),
+                    )
+                )
             )
     if len(texts) > most:
-        raise InvalidInput(f"{name}: {len(texts)}, at most {most}")
+        raise InvalidInput(
+            Said("{name}: {count}, at most {most}", name=name, count=len(texts), most=most)
+        )
     return tuple(dict.fromkeys(texts))
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from hookline._domain.delivery import DeliveryState
 from hookline._domain.times import rfc3339
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 LIVE_STATES = frozenset({DeliveryState.HELD, DeliveryState.PENDING})
@@ -61,13 +62,19 @@ class Selection:
     def __post_init__(self) -> None:
         """Raise InvalidInput for a selection that says too little, or nothing that can be met."""
         if (self.since is None) == (self.message is None):
-            raise InvalidInput("since: give either the time to begin at, or message=")
+            raise InvalidInput(Said("since: give either the time to begin at, or message="))
         if self.message is not None and self.until is not None:
-            raise InvalidInput("until: a single message has no time range")
+            raise InvalidInput(Said("until: a single message has no time range"))
         if self.since and self.until and self.until <= self.since:
-            raise InvalidInput(f"until: {self.until} is not after since, {self.since}")
+            raise InvalidInput(
+                Said(
+                    "until: {until} is not after since, {since}", until=self.until, since=self.since
+                )
+            )
         if not self.states and not self.missing:
-            raise InvalidInput("states: none, and missing is not asked for: nothing is selected")
+            raise InvalidInput(
+                Said("states: none, and missing is not asked for: nothing is selected")
+            )
         for state in self.states:
             if state not in LIVE_STATES | FINAL_STATES:
                 raise InvalidInput(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -35,11 +36,17 @@ def check(schedule: Sequence[float]) -> tuple[float, ...]:
         delays = ()
     if not 1 <= len(delays) <= MAX_ATTEMPTS:
         raise InvalidInput(
-            f"retry_schedule: expected 1 to {MAX_ATTEMPTS} delays in seconds, got {schedule!r}"
+            Said(
+                "retry_schedule: expected 1 to {most} delays in seconds, got {got}",
+                most=MAX_ATTEMPTS,
+                got=repr(schedule),
+            )
         )
     for delay in delays:
         if not 0 <= delay <= MAX_DELAY:
-            raise InvalidInput(f"retry_schedule: {delay} is not between 0 and 30 days in seconds")
+            raise InvalidInput(
+                Said("retry_schedule: {delay} is not between 0 and 30 days in seconds", delay=delay)
+            )
     return delays
 
 

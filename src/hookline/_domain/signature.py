@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from hookline._domain import ed25519
+from hookline._said import Said
 from hookline.errors import InvalidSecret
 
 SecretKind: TypeAlias = Literal["hmac", "ed25519"]
@@ -35,8 +36,10 @@ def key_bytes(secret: str) -> bytes:
         return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidSecret(
-            "secret: 'whsec_' must be followed by base64 (standard alphabet); "
-            "use any text without that prefix for a plain secret"
+            Said(
+                "secret: 'whsec_' must be followed by base64 (standard alphabet); use any text "
+                "without that prefix for a plain secret"
+            )
         ) from error
 
 
@@ -48,7 +51,9 @@ def check_secret(secret: str) -> str:
     """
     _check_text(secret)
     if ed25519.is_public(secret):
-        raise InvalidSecret("secret: whpk_ is a public key, which cannot sign; give the whsk_ one")
+        raise InvalidSecret(
+            Said("secret: whpk_ is a public key, which cannot sign; give the whsk_ one")
+        )
     if ed25519.is_private(secret):
         ed25519.signer(secret)
     return secret
@@ -62,8 +67,9 @@ def check_receiver_secret(secret: str) -> str:
     _check_text(secret)
     if ed25519.is_private(secret):
         raise InvalidSecret(
-            "secret: whsk_ is the sender's private key; a receiver has its public one, whpk_…, or "
-            "the whsec_… derived from it (Endpoint.public_key and Endpoint.hmac_secret)"
+            "secret: whsk_ is the sender's private key; a receiver has its public "
+            "one, whpk_…, or the whsec_… derived from it (Endpoint.public_key and "
+            "Endpoint.hmac_secret)"
         )
     if ed25519.is_public(secret):
         ed25519.verifier(secret)
@@ -72,19 +78,25 @@ def check_receiver_secret(secret: str) -> str:
 
 def _check_text(secret: str) -> None:
     if not isinstance(secret, str):
-        raise InvalidSecret(f"secret: expected text, got {type(secret).__name__}")
+        raise InvalidSecret(Said("secret: expected text, got {got}", got=type(secret).__name__))
     if not secret:
-        raise InvalidSecret("secret: empty; leave it out (None) for an unsigned endpoint")
+        raise InvalidSecret(Said("secret: empty; leave it out (None) for an unsigned endpoint"))
     if secret != secret.strip():
-        raise InvalidSecret("secret: has leading or trailing white space, which is part of the key")
+        raise InvalidSecret(
+            Said("secret: has leading or trailing white space, which is part of the key")
+        )
     try:
         secret.encode()
     except UnicodeEncodeError:
-        raise InvalidSecret("secret: is not valid Unicode text (lone surrogate)") from None
+        raise InvalidSecret(Said("secret: is not valid Unicode text (lone surrogate)")) from None
     if secret.startswith(SECRET_PREFIX) and not MIN_KEY <= len(key_bytes(secret)) <= MAX_KEY:
         raise InvalidSecret(
-            f"secret: a whsec_ key has {MIN_KEY} to {MAX_KEY} bytes, "
-            f"this one has {len(key_bytes(secret))}"
+            Said(
+                "secret: a whsec_ key has {least} to {most} bytes, this one has {count}",
+                least=MIN_KEY,
+                most=MAX_KEY,
+                count=len(key_bytes(secret)),
+            )
         )
 
 

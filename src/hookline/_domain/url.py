@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 
+from hookline._said import Said
 from hookline.errors import InvalidUrl
 
 MAX_LENGTH = 2048
@@ -44,46 +45,67 @@ def parse(text: str) -> Url:
     out, an empty path as `/`. Path and query are kept as written.
     """
     if not isinstance(text, str):
-        raise InvalidUrl(f"url: expected text, got {type(text).__name__}")
+        raise InvalidUrl(Said("url: expected text, got {got}", got=type(text).__name__))
     if not text:
-        raise InvalidUrl("url: empty; expected something like https://example.com/webhook")
+        raise InvalidUrl(Said("url: empty; expected something like https://example.com/webhook"))
     if len(text) > MAX_LENGTH:
-        raise InvalidUrl(f"url: {len(text)} characters, at most {MAX_LENGTH} are accepted")
+        raise InvalidUrl(
+            Said(
+                "url: {count} characters, at most {most} are accepted",
+                count=len(text),
+                most=MAX_LENGTH,
+            )
+        )
     _refuse_characters(text)
     shape = _SHAPE.fullmatch(text)
     if shape is None or not shape["authority"]:
-        raise InvalidUrl(f"url: {text!r} is not of the form https://host/path")
+        raise InvalidUrl(Said("url: {text!r} is not of the form https://host/path", text=text))
     scheme = shape["scheme"].lower()
     if scheme not in DEFAULT_PORTS:
-        raise InvalidUrl(f"url: scheme {scheme!r} is not supported; use https (or http)")
+        raise InvalidUrl(
+            Said("url: scheme {scheme!r} is not supported; use https (or http)", scheme=scheme)
+        )
     if "#" in shape["rest"]:
-        raise InvalidUrl("url: a fragment ('#…') is never sent; remove it")
+        raise InvalidUrl(Said("url: a fragment ('#…') is never sent; remove it"))
     host, port = _authority(shape["authority"], scheme)
     url = Url(scheme, host, port, _target(shape["rest"]))
     if len(str(url)) > MAX_LENGTH:  # an international name is longer in its ASCII form
-        raise InvalidUrl(f"url: {len(str(url))} characters, at most {MAX_LENGTH} are accepted")
+        raise InvalidUrl(
+            Said(
+                "url: {count} characters, at most {most} are accepted",
+                count=len(str(url)),
+                most=MAX_LENGTH,
+            )
+        )
     return url
 
 
 def _refuse_characters(text: str) -> None:
     if text != text.strip():
-        raise InvalidUrl("url: has leading or trailing white space")
+        raise InvalidUrl(Said("url: has leading or trailing white space"))
     for character in text:
         if character <= " " or character == "\x7f":
-            raise InvalidUrl(f"url: contains the control or space character {character!r}")
+            raise InvalidUrl(
+                Said(
+                    "url: contains the control or space character {character!r}",
+                    character=character,
+                )
+            )
         if character == "\\":
-            raise InvalidUrl("url: contains a backslash, which URL parsers read differently")
+            raise InvalidUrl(Said("url: contains a backslash, which URL parsers read differently"))
 
 
 def _authority(authority: str, scheme: str) -> tuple[str, int]:
     if "@" in authority:
-        raise InvalidUrl("url: user and password are not accepted; send an Authorization header")
+        raise InvalidUrl(
+            Said("url: user and password are not accepted; send an Authorization header")
+        )
     if "%" in authority:
-        raise InvalidUrl("url: percent-encoding in the host is not accepted")
+        raise InvalidUrl(Said("url: percent-encoding in the host is not accepted"))
     if authority.startswith("["):
         host, bracket, after = authority.partition("]")
         if not bracket or (after and not after.startswith(":")):
-            raise InvalidUrl(f"url: malformed IPv6 host in {authority!r}")
+            raise InvalidUrl(Said("url: malformed IPv6 host in {authority!r}", authority=authority))
         return _ipv6(host + bracket), _port(after[1:] if after else None, scheme)
     host, colon, after = authority.partition(":")
     return _name(host), _port(after if colon else None, scheme)
@@ -98,7 +120,9 @@ def _port(text: str | None, scheme: str) -> int:
         and len(text) <= len(str(MAX_PORT))
         and 0 < int(text) <= MAX_PORT
     ):
-        raise InvalidUrl(f"url: port {text!r} is not a number from 1 to {MAX_PORT}")
+        raise InvalidUrl(
+            Said("url: port {text!r} is not a number from 1 to {most}", text=text, most=MAX_PORT)
+        )
     return int(text)
 
 
@@ -106,7 +130,9 @@ def _ipv6(host: str) -> str:
     try:
         return f"[{IPv6Address(host[1:-1])}]"
     except AddressValueError as error:
-        raise InvalidUrl(f"url: {host!r} is not an IPv6 address: {error}") from None
+        raise InvalidUrl(
+            Said("url: {host!r} is not an IPv6 address: {error}", host=host, error=str(error))
+        ) from None
 
 
 def _name(host: str) -> str:
@@ -116,18 +142,24 @@ def _name(host: str) -> str:
         try:
             ascii_host = host.encode("idna").decode().lower()
         except UnicodeError as error:
-            raise InvalidUrl(f"url: host {host!r} is not a valid international name") from error
+            raise InvalidUrl(
+                Said("url: host {host!r} is not a valid international name", host=host)
+            ) from error
     name = ascii_host.removesuffix(".")
     labels = name.split(".")
     if _looks_numeric(labels[-1]):
         dotted = _IPV4.fullmatch(name) and all(_octet(label) for label in labels)
         if not dotted or not host.isascii():  # full-width digits are a disguise
             raise InvalidUrl(
-                f"url: host {host!r} is a number in an unusual spelling; write IPv4 as 203.0.113.7"
+                Said(
+                    "url: host {host!r} is a number in an unusual spelling; write IPv4 as "
+                    "203.0.113.7",
+                    host=host,
+                )
             )
         return name
     if len(name) > MAX_NAME or not all(_LABEL.fullmatch(label) for label in labels):
-        raise InvalidUrl(f"url: host {host!r} is not a valid name")
+        raise InvalidUrl(Said("url: host {host!r} is not a valid name", host=host))
     return name
 
 
@@ -142,12 +174,14 @@ def _octet(label: str) -> bool:
 def _target(rest: str) -> str:
     if not rest.isascii():
         raise InvalidUrl(
-            "url: path and query must be ASCII; percent-encode other characters "
-            "(urllib.parse.quote does)"
+            Said(
+                "url: path and query must be ASCII; percent-encode other characters "
+                "(urllib.parse.quote does)"
+            )
         )
     if not _TARGET.fullmatch(rest):
         bad = next(c for c in rest if not _TARGET.fullmatch(c))
-        raise InvalidUrl(f"url: character {bad!r} must be percent-encoded")
+        raise InvalidUrl(Said("url: character {bad!r} must be percent-encoded", bad=bad))
     if _BAD_ESCAPE.search(rest):
-        raise InvalidUrl("url: '%' must be followed by two hexadecimal digits")
+        raise InvalidUrl(Said("url: '%' must be followed by two hexadecimal digits"))
     return rest if rest.startswith("/") else "/" + rest

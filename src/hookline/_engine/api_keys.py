@@ -9,6 +9,7 @@ from hookline._domain import api_key, ids
 from hookline._domain.api_key import ApiKey
 from hookline._engine.keys import new_key
 from hookline._ports import Clock, Store
+from hookline._said import Said
 from hookline.errors import ApiKeyNotFound, InvalidInput
 
 NOTED_EVERY = 60.0
@@ -30,7 +31,9 @@ class ApiKeys:
         """Store a new key and return it with its token, which nobody can look up later."""
         milliseconds, now = self._clock.now(), self._now()
         if expires_at is not None and expires_at <= now:
-            raise InvalidInput(f"expires_at: {expires_at:%Y-%m-%dT%H:%M:%SZ} is past")
+            raise InvalidInput(
+                Said("expires_at: {expires_at:%Y-%m-%dT%H:%M:%SZ} is past", expires_at=expires_at)
+            )
         key = new_key(milliseconds)
         new = ApiKey(
             name=api_key.checked_name(name),
@@ -54,7 +57,9 @@ class ApiKeys:
         if key is not None:
             found = await self._store.api_keys.revoke(key, self._clock.now())
         if found is None:
-            raise ApiKeyNotFound(f"no API key {key_id!r}; see Webhooks.api_keys()")
+            raise ApiKeyNotFound(
+                Said("no API key {key_id!r}; see Webhooks.api_keys()", key_id=key_id)
+            )
         return found
 
     async def revoke_portals(self, app: bytes) -> list[str]:

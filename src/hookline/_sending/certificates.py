@@ -8,6 +8,7 @@ import ssl
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from hookline._said import Said
 from hookline.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -74,18 +75,25 @@ def _check_pair(certificate: str, key: str) -> None:
         from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
     except ImportError:
-        raise InvalidInput(f"client_certificate: needs cryptography; {MISSING}") from None
+        raise InvalidInput(
+            Said("client_certificate: needs cryptography; {remedy}", remedy=MISSING)
+        ) from None
     leaf = _load("client_certificate", certificate)[0]
     try:
         private = serialization.load_pem_private_key(key.encode(), None)
         public = private.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):  # its words might quote the key
-        raise InvalidInput("client_key: is not a private key in PEM that can be read") from None
+        raise InvalidInput(
+            Said("client_key: is not a private key in PEM that can be read")
+        ) from None
     form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     if public.public_bytes(*form) != leaf.public_key().public_bytes(*form):
         raise InvalidInput(
-            "client_key: is not the key of client_certificate (of its first certificate, that of "
-            f"{leaf.subject.rfc4514_string()})"
+            Said(
+                "client_key: is not the key of client_certificate (of its first certificate, "
+                "that of {name})",
+                name=leaf.subject.rfc4514_string(),
+            )
         )
 
 
@@ -98,5 +106,8 @@ def _load(name: str, pem: str) -> "list[x509.Certificate]":
         raise InvalidInput(_unreadable(name)) from None
 
 
-def _unreadable(name: str) -> str:
-    return f"{name}: holds a certificate that cannot be read; expected the text of a PEM file"
+def _unreadable(name: str) -> Said:
+    return Said(
+        "{name}: holds a certificate that cannot be read; expected the text of a PEM file",
+        name=name,
+    )

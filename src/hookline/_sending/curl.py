@@ -7,6 +7,7 @@ import pycurl
 
 from hookline._domain.delivery import Failure
 from hookline._domain.identity import Identity, Proxy
+from hookline._said import Said
 
 SHORT_HEAD = 512
 """Bytes of headers that are worth remembering."""
@@ -91,16 +92,20 @@ def _use_proxy(curl: pycurl.Curl, proxy: Proxy) -> None:
         curl.setopt(pycurl.PROXY_CAPATH, paths.capath)
 
 
-def unsupported(*, ca: bool, certificate: bool, http2: bool) -> str | None:
+def unsupported(*, ca: bool, certificate: bool, http2: bool) -> Said | None:
     """Return what libcurl and pycurl, as they are installed here, lack of what is asked for."""
     if http2 and not pycurl.version_info()[4] & pycurl.VERSION_HTTP2:
-        return f"http2: the installed libcurl has no HTTP/2: {pycurl.version}"
+        return Said("http2: the installed libcurl has no HTTP/2: {version}", version=pycurl.version)
     for name, wanted, option in (
         ("ca", ca, "CAINFO_BLOB"),
         ("client_certificate", certificate, "SSLCERT_BLOB"),
     ):
         if wanted and not hasattr(pycurl, option):
-            return f"{name}: the installed libcurl is too old, 7.77 is needed: {pycurl.version}"
+            return Said(
+                "{name}: the installed libcurl is too old, 7.77 is needed: {version}",
+                name=name,
+                version=pycurl.version,
+            )
     return None
 
 

@@ -17,6 +17,7 @@ from hookline._domain.handshake import Ownership
 from hookline._domain.operational import OPERATIONAL
 from hookline._domain.page import Page, Window
 from hookline._engine.keys import new_key
+from hookline._said import Said
 from hookline._storage import paging
 from hookline._storage.audit import note
 from hookline._storage.handshake import demands
@@ -79,8 +80,12 @@ class SqlApplications(Part):
             if not get_if_exists:
                 if values.get("uid") is None:
                     name = ids.encode(ids.APPLICATION, key)
-                    raise AlreadyExists(f"id: there is, or was, an application {name!r} already")
-                raise AlreadyExists(f"uid: there is an application {values['uid']!r} already")
+                    raise AlreadyExists(
+                        Said("id: there is, or was, an application {name!r} already", name=name)
+                    )
+                raise AlreadyExists(
+                    Said("uid: there is an application {uid!r} already", uid=values["uid"])
+                )
             return _application(await self._one(connection, application.c.uid == row["uid"])), False
 
     @staticmethod
@@ -116,7 +121,9 @@ class SqlApplications(Part):
                 sa.select(application.c.id).where(application.c.uid == values["uid"], ~mine)
             )
             if taken:
-                raise AlreadyExists(f"uid: there is an application {values['uid']!r} already")
+                raise AlreadyExists(
+                    Said("uid: there is an application {uid!r} already", uid=values["uid"])
+                )
             before = await self._one(connection, mine)
             if before is None:
                 return None
@@ -224,7 +231,9 @@ class SqlEventTypes(Part):
                 row,
             )
             if not made.rowcount:
-                raise AlreadyExists(f"name: there is an event type {values['name']!r} already")
+                raise AlreadyExists(
+                    Said("name: there is an event type {name!r} already", name=values["name"])
+                )
             named = [name for name, value in values.items() if value]
             await note(connection, "event_type.created", values["name"], now, fields=named)
         return _event_type_of(row)

@@ -14,6 +14,7 @@ from hookline._domain.endpoint import Endpoint
 from hookline._domain.history import EndpointHealth
 from hookline._domain.page import Page, Window
 from hookline._engine.keys import new_key
+from hookline._said import Said
 from hookline._storage import backlog, endpoint_rows, paging, replay, sealed
 from hookline._storage import handshake as pending
 from hookline._storage.audit import note_endpoint
@@ -299,7 +300,9 @@ class SqlEndpoints(Part):
             query = sa.select(endpoint).where(mine, _of(app)).with_for_update()
             row = (await connection.execute(query)).first()
             if row is None:
-                raise EndpointNotFound(f"no endpoint {ids.encode(ids.ENDPOINT, key)!r}")
+                raise EndpointNotFound(
+                    Said("no endpoint {name!r}", name=ids.encode(ids.ENDPOINT, key))
+                )
             if "uid" in changes:
                 await self._check_uid(connection, app, key, changes["uid"])
             freed = await self._change(connection, row, changes, now)
@@ -355,7 +358,7 @@ class SqlEndpoints(Part):
             _of(app), endpoint.c.uid == uid, endpoint.c.id != key
         )
         if uid is not None and await connection.scalar(taken):
-            raise AlreadyExists(f"uid: there is an endpoint {uid!r} already")
+            raise AlreadyExists(Said("uid: there is an endpoint {uid!r} already", uid=uid))
 
     async def delete(self, app: bytes, key: bytes, now: int) -> bool:
         """Delete an endpoint and cancel what waits for it; False when it is gone already.
@@ -454,7 +457,7 @@ class SqlEndpoints(Part):
             urls = sa.or_(endpoint.c.url == url, endpoint.c.declared_url == url)
             taken = sa.select(endpoint.c.id).where(endpoint.c.app_id == app, urls)
             if await connection.scalar(taken.where(endpoint.c.id != key)):
-                raise InvalidInput(f"url: {url} is that of another endpoint")
+                raise InvalidInput(Said("url: {url} is that of another endpoint", url=url))
             row = (await connection.execute(sa.select(endpoint).where(one))).first()
             if row is None or row.url == url:
                 return

@@ -23,6 +23,7 @@ from hookline._domain.replay import PURGE, REPLAY, Job, JobState, Selection, bat
 from hookline._engine.keys import new_key
 from hookline._engine.replay import REST
 from hookline._ports import LeasedJob
+from hookline._said import Said
 from hookline._storage import erasure, paging, replay
 from hookline._storage.audit import note
 from hookline._storage.part import Part, Transaction
@@ -130,9 +131,11 @@ class SqlJobs(Part):
             )
         )
         if size is None:
-            raise MessageNotFound(f"no message {selection.message!r} (any more)")
+            raise MessageNotFound(Said("no message {name!r} (any more)", name=selection.message))
         if size == 0:
-            raise InvalidInput(f"message: what {selection.message} said was erased")
+            raise InvalidInput(
+                Said("message: what {message} said was erased", message=selection.message)
+            )
 
     async def get(self, app: bytes, key: bytes) -> Job | None:
         """Return a job as it is now."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from hookline._domain import ids
 from hookline._ports import NewMessage
+from hookline._said import Said
 from hookline._storage.joined import Joined, ajoined, joined
 from hookline._storage.postgresql import publication as postgresql
 from hookline._storage.sqlite import publication as sqlite
@@ -113,7 +114,7 @@ def _for_application(
     form = postgresql.as_text(id_) if on_postgresql else id_
     row = yield Statement(FIND[there.backend], (application, form))
     if row is None:
-        raise ApplicationNotFound(f"no application {application!r}")
+        raise ApplicationNotFound(Said("no application {name!r}", name=application))
     for message in messages:
         message.app = postgresql.key_of(row[0])
     return (yield from _publication(there, messages))

@@ -14,6 +14,7 @@ from hookline._domain.delivery import Attempt, DeliveryState, DeliveryStatus
 from hookline._domain.handshake import Ownership
 from hookline._domain.vitals import Pulse, Vitals
 from hookline._ports import NewMessage, Reencrypted
+from hookline._said import Said
 from hookline._storage import default, doctor, erasure, joining, migrate, replay, sealed
 from hookline._storage import handshake as pending
 from hookline._storage.answers import SqlAnswers
@@ -236,10 +237,12 @@ class SqlStore(Part):
             ).first()
             if found is None:
                 raise MessageNotFound(
-                    f"no message {ids.encode(ids.MESSAGE, message_key)!r} (any more)"
+                    Said(
+                        "no message {name!r} (any more)", name=ids.encode(ids.MESSAGE, message_key)
+                    )
                 )
             if not found.size:
-                raise InvalidInput("message_id: what the message said was erased")
+                raise InvalidInput(Said("message_id: what the message said was erased"))
             line = (found.ordering_key or "") if found.ordered else None
             await erasure.lock_lines(connection, [endpoint_key] if line is not None else [])
             live = (await connection.execute(sa.select(delivery).where(mine))).first()

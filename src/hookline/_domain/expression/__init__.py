@@ -18,6 +18,7 @@ from hookline._domain.expression.functions import dumps
 from hookline._domain.expression.meter import ExpressionFailed, Meter, kind, steps_for, weigh
 from hookline._domain.expression.syntax import Node, parse
 from hookline._domain.expression.tree import build, truth
+from hookline._said import Said
 from hookline.errors import InvalidExpression, InvalidInput
 
 MAX_RESULT = 1 << 20
@@ -116,14 +117,14 @@ class Transform:
 # at the door -------------------------------------------------------------------------------------
 
 _MADE = {"multi_select_list", "multi_select_dict", "literal"}
-_NEVER_OBJECTS = {
-    "comparator": "true or false",
-    "not_expression": "true or false",
-    "multi_select_list": "an array",
-    "projection": "an array",
-    "value_projection": "an array",
-    "filter_projection": "an array",
-    "flatten": "an array",
+_NEVER_OBJECTS: dict[str, str] = {
+    "comparator": Said("true or false"),
+    "not_expression": Said("true or false"),
+    "multi_select_list": Said("an array"),
+    "projection": Said("an array"),
+    "value_projection": Said("an array"),
+    "filter_projection": Said("an array"),
+    "flatten": Said("an array"),
 }
 
 
@@ -135,7 +136,9 @@ def check_filter(text: Any) -> str:
     with _named("filter"):
         node = _checked(text, "filter")
         if _last(node)["type"] in _MADE:
-            raise InvalidExpression("is the same for every event; compare something: data.x == 'y'")
+            raise InvalidExpression(
+                Said("is the same for every event; compare something: data.x == 'y'")
+            )
     return str(text)
 
 
@@ -147,7 +150,9 @@ def check_transform(text: Any) -> str:
         if last["type"] == "literal" and not isinstance(last["value"], dict):
             never = kind(last["value"])
         if never is not None:
-            raise InvalidExpression(f"makes {never}, expected an object: {{text: data.name}}")
+            raise InvalidExpression(
+                Said("makes {never}, expected an object: {{text: data.name}}", never=never)
+            )
     return str(text)
 
 

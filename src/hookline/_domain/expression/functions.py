@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from hookline._domain.expression.meter import ExpressionFailed, Meter, kind, weigh
+from hookline._said import Said
 
 Run = Callable[[Any, Meter], Any]
 """A part of an expression: from the current value to its result."""
@@ -41,7 +42,9 @@ class Function(NamedTuple):
     def arity(self) -> str:
         """How many arguments it takes, in words."""
         count = len(self.takes)
-        return f"{count}{' or more' * self.more} argument{'s' * (count != 1 or self.more)}"
+        if self.more:
+            return Said("{count} or more arguments", count=count)
+        return Said("1 argument") if count == 1 else Said("{count} arguments", count=count)
 
     def type_of(self, position: int) -> str:
         """Return the type of an argument, counted from 0."""

@@ -14,6 +14,7 @@ import orjson
 from hookline._domain import check
 from hookline._domain.expression.functions import FUNCTIONS
 from hookline._domain.expression.meter import MAX_DEPTH, ExpressionFailed, weigh
+from hookline._said import Said
 from hookline.errors import InvalidExpression, InvalidInput
 
 MAX_LENGTH = 4096
@@ -39,13 +40,16 @@ def parse(text: str, name: str = "expression") -> Node:
     """
     check.text(name, text, 0, MAX_LENGTH)
     if not text.strip():
-        raise InvalidExpression("is empty")
+        raise InvalidExpression(Said("is empty"))
     _check_quoted(text)
     try:
         from jmespath import exceptions, lexer, parser  # noqa: PLC0415 - an extra
     except ImportError:
         raise InvalidInput(
-            f"{name}: expressions are read by jmespath: pip install 'hookline[filters]'"
+            Said(
+                "{name}: expressions are read by jmespath: pip install 'hookline[filters]'",
+                name=name,
+            )
         ) from None
     try:
         tokens = list(lexer.Lexer().tokenize(text))
@@ -53,17 +57,17 @@ def parse(text: str, name: str = "expression") -> Node:
         reader._CACHE = {}  # noqa: SLF001 - it would keep what any stranger tries
         tree: Node = reader.parse(text).parsed
     except exceptions.IncompleteExpressionError:
-        raise InvalidExpression("ends too soon", len(text) + 1) from None
+        raise InvalidExpression(Said("ends too soon"), len(text) + 1) from None
     except exceptions.LexerError as error:
         raise InvalidExpression(
-            f"unexpected {str(error.lexer_value)[:20]!r}", error.lexer_position + 1
+            Said("unexpected {text!r}", text=str(error.lexer_value)[:20]), error.lexer_position + 1
         ) from None
     except exceptions.ParseError as error:
         raise InvalidExpression(_unexpected(error), error.lex_position + 1) from None
     except RecursionError:
-        raise InvalidExpression("is nested too deeply") from None
+        raise InvalidExpression(Said("is nested too deeply")) from None
     except (ValueError, IndexError) as error:  # a number of thousands of digits
-        raise InvalidExpression(f"cannot be read: {error}") from None
+        raise InvalidExpression(Said("cannot be read: {error}", error=str(error))) from None
     _Looker(tokens).look()
     return tree
 
@@ -73,24 +77,30 @@ def _check_quoted(text: str) -> None:
     for match in _PIECES.finditer(text):
         piece, at = match[0], match.start() + 1
         if piece in ("'", '"', "`"):
-            raise InvalidExpression(f"the {piece} is never closed", at)
+            raise InvalidExpression(Said("the {piece} is never closed", piece=piece), at)
         if piece[0] not in '"`':
             continue
         content = piece[1:-1].replace("\\`", "`") if piece[0] == "`" else piece
         try:
             weigh(orjson.loads(content), MAX_LENGTH)
         except orjson.JSONDecodeError:
-            hint = f"; for text write '{content[:40]}'" if piece[0] == "`" else ""
-            raise InvalidExpression(f"{piece[:40]} is no JSON{hint}", at) from None
+            hint = Said("; for text write '{text}'", text=content[:40]) if piece[0] == "`" else ""
+            raise InvalidExpression(
+                Said("{piece} is no JSON{hint}", piece=piece[:40], hint=hint), at
+            ) from None
         except ExpressionFailed:
-            raise InvalidExpression(f"is nested deeper than {MAX_DEPTH} levels", at) from None
+            raise InvalidExpression(
+                Said("is nested deeper than {most} levels", most=MAX_DEPTH), at
+            ) from None
 
 
 def _unexpected(error: Any) -> str:
     found = error.token_value
     if error.token_type == "NUMBER":
-        return f"unexpected {found}; a number is written in backticks, `{found}`"
-    return f"unexpected {str(found)[:20]!r}" if found else "ends too soon"
+        return Said(
+            "unexpected {found}; a number is written in backticks, `{found}`", found=str(found)
+        )
+    return Said("unexpected {text!r}", text=str(found)[:20]) if found else Said("ends too soon")
 
 
 class _Looker:
@@ -108,7 +118,10 @@ class _Looker:
             kind = token["type"]
             if kind == "expref" and not self._takes_expression(at):
                 raise InvalidExpression(
-                    "& is for the functions that take an expression: map, sort_by, max_by, min_by",
+                    Said(
+                        "& is for the functions that take an expression: map, sort_by, "
+                        "max_by, min_by"
+                    ),
                     token["start"] + 1,
                 )
             if kind in ("quoted_identifier", "unquoted_identifier"):
@@ -130,8 +143,11 @@ class _Looker:
         name, position = self._tokens[at - 1]["value"], self._tokens[at - 1]["start"] + 1
         if name not in FUNCTIONS:
             near = difflib.get_close_matches(name.lower(), FUNCTIONS, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else ", ".join(FUNCTIONS)
-            raise InvalidExpression(f"there is no function {name}; {hint}", position)
+            meant = Said("did you mean {hint}?", hint=check.either(near)) if near else None
+            hint = meant or ", ".join(FUNCTIONS)
+            raise InvalidExpression(
+                Said("there is no function {name}; {hint}", name=name, hint=hint), position
+            )
         return name, position, [] if self._type(at + 1) == "rparen" else [at + 1]
 
     def _next_argument(self, at: int) -> None:
@@ -139,7 +155,7 @@ class _Looker:
         if call is None:
             return
         if self._type(at + 1) == "rparen":  # the parser overlooks it
-            raise InvalidExpression("unexpected ','", self._tokens[at]["start"] + 1)
+            raise InvalidExpression(Said("unexpected ','"), self._tokens[at]["start"] + 1)
         call[2].append(at + 1)
 
     def _takes_expression(self, at: int) -> bool:
@@ -154,11 +170,23 @@ class _Looker:
         name, position, begins = call
         function = FUNCTIONS[name]
         if not function.accepts(len(begins)):
-            raise InvalidExpression(f"{name} takes {function.arity}, {len(begins)} given", position)
+            raise InvalidExpression(
+                Said(
+                    "{name} takes {arity}, {count} given",
+                    name=name,
+                    arity=function.arity,
+                    count=len(begins),
+                ),
+                position,
+            )
         for number, begin in enumerate(begins):
             if function.type_of(number) == _EXPREF and self._type(begin) != "expref":
                 raise InvalidExpression(
-                    f"{name}: argument {number + 1} is an expression, written with &: &name",
+                    Said(
+                        "{name}: argument {number} is an expression, written with &: &name",
+                        name=name,
+                        number=number + 1,
+                    ),
                     self._tokens[begin]["start"] + 1,
                 )
 
@@ -170,11 +198,15 @@ class _Looker:
         name, position = token["value"], token["start"] + 1
         if token["type"] == "quoted_identifier":
             raise InvalidExpression(
-                f"\"{name}\" in double quotes names a field; for text write '{name}', "
-                f'for the field @."{name}"',
+                Said(
+                    "\"{name}\" in double quotes names a field; for text write '{name}', for the "
+                    'field @."{name}"',
+                    name=name,
+                ),
                 position,
             )
         if name in _WORDS:
             raise InvalidExpression(
-                f"{name} names a field; for the value write `{name}` in backticks", position
+                Said("{name} names a field; for the value write `{name}` in backticks", name=name),
+                position,
             )

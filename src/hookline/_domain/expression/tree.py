@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from hookline._domain.expression.functions import FUNCTIONS, Run, equal, fits
 from hookline._domain.expression.meter import ExpressionFailed, Meter, kind
 from hookline._domain.expression.syntax import Node
+from hookline._said import Said
 from hookline.errors import InvalidExpression
 
 MAX_NESTED, MAX_PARTS = 60, 1000
@@ -29,7 +30,13 @@ def build(tree: Node) -> Part:
     """Return what evaluates a tree; raise InvalidExpression when it is too deep, or too large."""
     whole = _part(tree, 0)
     if whole.weight > MAX_PARTS:
-        raise InvalidExpression(f"has {whole.weight:,} parts, at most {MAX_PARTS:,} are accepted")
+        raise InvalidExpression(
+            Said(
+                "has {weight:,} parts, at most {most:,} are accepted",
+                weight=whole.weight,
+                most=MAX_PARTS,
+            )
+        )
     return whole
 
 
@@ -43,7 +50,7 @@ def truth(value: Any) -> bool:
 
 def _part(node: Node, depth: int) -> Part:
     if depth > MAX_NESTED:
-        raise InvalidExpression(f"is nested deeper than {MAX_NESTED} levels")
+        raise InvalidExpression(Said("is nested deeper than {most} levels", most=MAX_NESTED))
     return _BUILDERS[node["type"]](node, depth + 1)
 
 
@@ -95,7 +102,7 @@ def _index(node: Node, _: int) -> Part:
 def _slice(node: Node, _: int) -> Part:
     which = slice(*node["children"])
     if which.step == 0:
-        raise InvalidExpression("a slice has the step 0")
+        raise InvalidExpression(Said("a slice has the step 0"))
 
     def run(value: Any, meter: Meter) -> Any:
         if type(value) is not list:
@@ -292,7 +299,14 @@ def _function(node: Node, depth: int) -> Part:
     function = FUNCTIONS[name]
     parts = [_part(child, depth) for child in node["children"]]
     if not function.accepts(len(parts)):  # the parser takes arguments without commas
-        raise InvalidExpression(f"{name} takes {function.arity}, {len(parts)} given")
+        raise InvalidExpression(
+            Said(
+                "{name} takes {arity}, {count} given",
+                name=name,
+                arity=function.arity,
+                count=len(parts),
+            )
+        )
     arguments = [
         _each_time(part) if child["type"] == "expref" else part.run
         for part, child in zip(parts, node["children"], strict=True)

@@ -5,6 +5,7 @@ from typing import Any
 from hookline import EventType
 from hookline._domain.example import example
 from hookline._domain.page import Cursor, Window
+from hookline._said import Said
 from hookline._web.dashboard import text
 from hookline._web.dashboard.view import View
 from hookline._web.engine import event_names
@@ -57,7 +58,7 @@ async def found(view: View, name: str) -> EventType | None:
             raise
         return None
     if not view.offers(each):
-        raise EventTypeNotFound(f"no event type {name!r}")
+        raise EventTypeNotFound(Said("no event type {name!r}", name=name))
     return each
 
 

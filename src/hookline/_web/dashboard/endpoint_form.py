@@ -10,6 +10,7 @@ from hookline import Endpoint
 from hookline._domain.forms import HEADERS as SIGNATURES
 from hookline._domain.handshake import Handshake
 from hookline._domain.oauth2 import OAuth2
+from hookline._said import Said
 from hookline._settings import masked
 from hookline._web.dashboard import catalogue
 from hookline._web.dashboard.routes import WRONG, Page, look, post
@@ -326,11 +327,15 @@ def _numbers(field: Field, given: str) -> Any:
     try:
         found = [kind(part) for part in _split(given)]
     except ValueError:
-        raise InvalidInput(f"{field.name}: expected a number, got {given[:40]!r}") from None
+        raise InvalidInput(
+            Said("{name}: expected a number, got {got!r}", name=field.name, got=given[:40])
+        ) from None
     if field.kind == "numbers":
         return found or None
     if len(found) > 1:
-        raise InvalidInput(f"{field.name}: expected a number, got {given[:40]!r}")
+        raise InvalidInput(
+            Said("{name}: expected a number, got {got!r}", name=field.name, got=given[:40])
+        )
     return found[0] if found else None
 
 
@@ -342,10 +347,16 @@ def _pairs(field: Field, given: str, before: Mapping[str, str]) -> dict[str, str
         if not line.strip():
             continue
         if not colon or not name:
-            raise InvalidInput(f"{field.name}: expected Name: value, got {name[:40]!r}")
+            raise InvalidInput(
+                Said("{name}: expected Name: value, got {got!r}", name=field.name, got=name[:40])
+            )
         if value == HIDDEN and field.secret:
             if name not in before:
-                raise InvalidInput(f"{field.name}: {name[:40]!r} has no value yet; type one")
+                raise InvalidInput(
+                    Said(
+                        "{name}: {got!r} has no value yet; type one", name=field.name, got=name[:40]
+                    )
+                )
             value = before[name]
         found[name] = value
     return found or None

@@ -15,6 +15,7 @@ from hookline._domain.page import Cursor, Window
 from hookline._domain.receiver_check import EVENT as TEST_EVENT
 from hookline._domain.replay import REPLAY
 from hookline._domain.tally import Tally
+from hookline._said import Said
 from hookline._web.dashboard import catalogue, endpoint_form, sent
 from hookline._web.dashboard.messages import next_of
 from hookline._web.dashboard.routes import Page, get, look, post, tried
@@ -138,7 +139,7 @@ async def _data(view: View, name: str) -> Any:
         try:
             return orjson.loads(given)
         except orjson.JSONDecodeError as error:
-            raise InvalidInput(f"data: is not JSON: {error}") from None
+            raise InvalidInput(Said("data: is not JSON: {error}", error=str(error))) from None
     if name == TEST_EVENT:
         return None
     # Without a schema here the façade takes the example of the model, or says it is a test.
@@ -161,7 +162,7 @@ async def rotate(view: View) -> Response:
     app = await view.app()
     overlap = view.form.get("overlap", "24h")
     if overlap not in OVERLAPS:
-        raise Refused(400, "overlap: expected one of " + ", ".join(OVERLAPS))
+        raise Refused(400, view.say("overlap: expected one of {known}", known=", ".join(OVERLAPS)))
     found = await app.endpoint(view.part("id"))
     made = await app.rotate_secret(found, overlap=timedelta(seconds=OVERLAPS[overlap]))
     return view.page("secret.html", endpoint=found, secret=made, why="rotated", overlap=overlap)

@@ -11,6 +11,7 @@ from hookline._domain.catalogue.rows import rows
 from hookline._domain.endpoint import matches
 from hookline._domain.event_type import newest
 from hookline._domain.page import Cursor, Window
+from hookline._said import Said
 from hookline._web.dashboard import catalogue
 from hookline._web.dashboard.routes import WRONG, Page, get, look, post
 from hookline._web.dashboard.view import View
@@ -95,9 +96,9 @@ def _values(view: View, found: EventType | None) -> dict[str, Any]:
         try:
             schemas[version] = orjson.loads(form["schema"])
         except orjson.JSONDecodeError as error:
-            raise InvalidInput(f"schema: is not JSON: {error}") from None
+            raise InvalidInput(Said("schema: is not JSON: {error}", error=str(error))) from None
         if not isinstance(schemas[version], dict | bool):
-            raise InvalidInput("schema: expected a JSON schema, an object")
+            raise InvalidInput(Said("schema: expected a JSON schema, an object"))
     else:
         schemas.pop(version, None)
     return {

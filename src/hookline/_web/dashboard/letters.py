@@ -9,6 +9,7 @@ from starlette.responses import Response
 from hookline import ApplicationWebhooks, DeliveryState, Filter
 from hookline._domain import ids
 from hookline._domain.page import Window
+from hookline._said import Said
 from hookline._web.dashboard.messages import next_of, times, window
 from hookline._web.dashboard.routes import get, post, tried
 from hookline._web.dashboard.view import View
@@ -116,7 +117,7 @@ async def resend_all(view: View) -> Response:
 async def _endpoint(app: ApplicationWebhooks, name: str) -> str | None:
     """Return an endpoint's id, None when none is named: what is none must not mean all."""
     if name and ids.decode(ids.ENDPOINT, name) is None:
-        raise EndpointNotFound(f"no endpoint {name!r}")
+        raise EndpointNotFound(Said("no endpoint {name!r}", name=name))
     return (await app.endpoint(name)).id if name else None
 
 

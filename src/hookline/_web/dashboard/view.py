@@ -401,14 +401,14 @@ class View:
         async for part in self.request.stream():
             size += len(part)
             if size > limit:
-                raise Refused(413, f"form: larger than {limit:,} bytes")
+                raise Refused(413, self.say("form: larger than {limit:,} bytes", limit=limit))
             parts.append(part)
         try:
             self.chosen = parse_qsl(
                 b"".join(parts).decode(), keep_blank_values=True, max_num_fields=1000
             )
         except ValueError:
-            raise Refused(400, "form: cannot be read") from None
+            raise Refused(400, self.say("form: cannot be read")) from None
         self.form = dict(self.chosen)
         return self.form
 

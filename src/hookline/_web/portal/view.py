@@ -12,6 +12,7 @@ from hookline._domain import branding
 from hookline._domain.api_key import APPLICATION
 from hookline._domain.page import Page, Window
 from hookline._domain.replay import REPLAY
+from hookline._said import Said
 from hookline._settings import Settings
 from hookline._web.dashboard.view import HEADERS, House, View
 from hookline._web.errors import Refused
@@ -120,7 +121,7 @@ class PortalView(View):
     async def app_of(self, name: str) -> ApplicationWebhooks:
         """Return the session's application; raise ApplicationNotFound for every other."""
         if name != self.app_id:
-            raise ApplicationNotFound(f"no application {name!r}")
+            raise ApplicationNotFound(Said("no application {name!r}", name=name))
         return await self.app()
 
     def place(self, path: str = "", app: str = "") -> str:  # noqa: ARG002 - there is only one
@@ -132,7 +133,7 @@ class PortalView(View):
         app = await self.app()
         job = await app.job(name)
         if job.task != REPLAY:
-            raise JobNotFound(f"no job {name!r}")
+            raise JobNotFound(Said("no job {name!r}", name=name))
         return job, app
 
     async def jobs(self, window: Window) -> Page[Job]:
