@@ -1,6 +1,7 @@
 """Sentences in English that can be said in another language later."""
 
 from collections.abc import Iterable
+from functools import reduce
 from typing import Any, Self
 
 
@@ -26,6 +27,22 @@ def joined(separator: str, parts: Iterable[str]) -> Said:
     """Return sentences one after the other, as `str.join` does: each can be said anew."""
     values = {f"part{number}": part for number, part in enumerate(parts)}
     return Said(separator.join(f"{{{name}}}" for name in values), **values)
+
+
+def row(parts: Iterable[str]) -> str:
+    """Return one text or several in a row: `a, b, c`."""
+    return reduce(lambda first, last: Said("{first}, {last}", first=first, last=last), parts)
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Return one text or several as people list them: `a, b and c`."""
+    *others, last = parts
+    return Said("{first} and {last}", first=row(others), last=last) if others else last
+
+
+def either(parts: Iterable[str]) -> str:
+    """Return texts with "or" between them."""
+    return reduce(lambda first, last: Said("{first} or {last}", first=first, last=last), parts)
 
 
 def message(error: Exception) -> str:

@@ -21,7 +21,7 @@ from hookline._domain.tally import Tally
 from hookline._web import dashboard
 from hookline._web.dashboard import session, text
 from hookline._web.dashboard.app import PAGES
-from hookline._web.dashboard.words import TABLES
+from hookline._web.dashboard.words import TABLES, zh, zh_errors, zh_findings, zh_signatures
 from hookline._web.engine import on_engine
 from hookline.receiver import diagnose
 from hookline.testing import Answer
@@ -335,6 +335,12 @@ def test_every_language_has_every_sentence(language):
     for sentence, said in table.items():
         values = re.compile(r"\{(\w+)[^}]*\}")
         assert sorted(values.findall(sentence)) == sorted(values.findall(said))
+
+
+def test_no_sentence_has_two_translations():
+    """The tables of a language are put together; none hides what another says."""
+    tables = [zh.ZH, zh_errors.ERRORS, zh_findings.FINDINGS, zh_signatures.SIGNATURES]
+    assert sum(map(len, tables)) == len(TABLES["zh-CN"])
 
 
 async def test_error_pages(make_webhooks, monkeypatch):

@@ -1,8 +1,6 @@
 """Checks of single values, shared by several doors. Each raises InvalidInput, naming the value."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import reduce
 
 from hookline._said import Said
 from hookline.errors import InvalidInput
@@ -56,11 +54,6 @@ def cut(said: Said, most: int = 200) -> Said:
     if over <= 0:
         return said
     return Said(said.pattern, **{**said.values, "got": said.values["got"][:-over]})
-
-
-def either(texts: Iterable[str]) -> str:
-    """Return texts with "or" between them."""
-    return reduce(lambda text, other: Said("{text} or {other}", text=text, other=other), texts)
 
 
 def milliseconds(name: str, moment: datetime) -> int:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from hookline._domain.finding import Finding, listed, number, ok, problem, size, span, warning
+from hookline._domain.finding import Finding, number, ok, problem, size, span, warning
 from hookline._domain.vitals import PostgresSigns, SqliteSigns, Transaction, Vitals
-from hookline._said import Said
+from hookline._said import Said, listed
 
 SLOW_MS = 50
 """Milliseconds of one round trip; publishing takes three, and so does each batch of work."""

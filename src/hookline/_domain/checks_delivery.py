@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from hookline._domain.address import Policy, Verdict, judge_url
 from hookline._domain.breaker import DISABLE_AFTER, WARN_AFTER, Circuit, CircuitState
 from hookline._domain.encryption import EncryptionKey
-from hookline._domain.finding import Finding, number, ok, problem, row, span, warning
+from hookline._domain.finding import Finding, number, ok, problem, span, warning
 from hookline._domain.history import MOST_QUEUED, queued
 from hookline._domain.url import parse
 from hookline._domain.vitals import EndpointSigns, Pulse, Vitals
-from hookline._said import Said, message
+from hookline._said import Said, message, row
 from hookline.errors import InvalidUrl
 
 PATIENCE = 60_000

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 
 from hookline._domain import ed25519
 from hookline._domain.address import Policy
-from hookline._domain.check import either
 from hookline._domain.expression import Document, Filter, Transform, Verdict
 from hookline._domain.expression.meter import ExpressionFailed
 from hookline._domain.identity import Identity, Proxying
 from hookline._domain.oauth2 import OAuth2
 from hookline._domain.signature import DEFAULT_FORMS, Signer, hmac_secret
 from hookline._domain.url import Url, parse
-from hookline._said import Said
+from hookline._said import Said, either
 from hookline.errors import InvalidInput, UnknownEventType
 
 _EVENT_TYPE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")

@@ -1,6 +1,6 @@
 """What a check found, in words: one line, what to do about it, and the cases it is about."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -111,17 +111,3 @@ def number(count: int, thing: str, things: str = "") -> Said:
 def nouns(thing: str, things: str = "") -> tuple[str, str]:
     """Return the patterns of a count of one, and of several."""
     return f"{{count:,}} {thing}", f"{{count:,}} {things or thing + 's'}"
-
-
-def row(names: Sequence[str]) -> str:
-    """Return one name or several in a row: `a, b, c`."""
-    said, *others = names
-    for name in others:
-        said = Said("{names}, {name}", names=said, name=name)
-    return said
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return one name or several as people list them: `a, b and c`."""
-    *others, last = names
-    return Said("{names} and {name}", names=row(others), name=last) if others else last

@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from hookline._domain import ed25519
-from hookline._domain.check import either
 from hookline._domain.signature import DEFAULT_FORMS
-from hookline._said import Said
+from hookline._said import Said, either
 from hookline.errors import InvalidInput, InvalidSecret
 
 HEADERS = {

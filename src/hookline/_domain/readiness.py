@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from hookline._domain.finding import number, row, span
+from hookline._domain.finding import number, span
 from hookline._domain.vitals import ALIVE_MS, Pulse
-from hookline._said import Said
+from hookline._said import Said, row
 
 OK = "ok"
 UNKNOWN = Said("unknown while the database is out of reach")

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from hookline._domain import ed25519
 from hookline._domain.signature import check_receiver_secret
-from hookline._said import Said, joined
+from hookline._said import Said, joined, listed
 from hookline.errors import InvalidSecret
 from hookline.receiver._bodies import originals, unique
 from hookline.receiver._diagnosis import REMEDY, Cause, Diagnosis, both
@@ -210,7 +210,7 @@ class _Search:
         sentence = Said(
             "{signature} is there, but {missing} did not arrive",
             signature=f"{family}-signature",
-            missing=Said("{first} and {last}", first=first, last=last) if first != last else first,
+            missing=listed(dict.fromkeys((first, last))),
         )
         return _diagnosed(Cause.HEADERS_MISSING, sentence, "standard")
 

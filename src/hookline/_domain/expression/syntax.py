@@ -14,7 +14,7 @@ import orjson
 from hookline._domain import check
 from hookline._domain.expression.functions import FUNCTIONS
 from hookline._domain.expression.meter import MAX_DEPTH, ExpressionFailed, weigh
-from hookline._said import Said
+from hookline._said import Said, either
 from hookline.errors import InvalidExpression, InvalidInput
 
 MAX_LENGTH = 4096
@@ -143,7 +143,7 @@ class _Looker:
         name, position = self._tokens[at - 1]["value"], self._tokens[at - 1]["start"] + 1
         if name not in FUNCTIONS:
             near = difflib.get_close_matches(name.lower(), FUNCTIONS, n=3, cutoff=0.5)
-            meant = Said("did you mean {hint}?", hint=check.either(near)) if near else None
+            meant = Said("did you mean {hint}?", hint=either(near)) if near else None
             hint = meant or ", ".join(FUNCTIONS)
             raise InvalidExpression(
                 Said("there is no function {name}; {hint}", name=name, hint=hint), position

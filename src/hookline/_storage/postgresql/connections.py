@@ -6,16 +6,15 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from hookline._storage.postgresql.engine import INDEXED
 from hookline._storage.postgresql.publication import CHANNEL
 from hookline.errors import StorageError
 
 RECONNECT = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between tries to get the listening connection back."""
-PLANS = {
-    "enable_seqscan": "off",
+PLANS = INDEXED | {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    "jit": "off",
     # A frozen process must not keep others waiting for its locks.
     "idle_in_transaction_session_timeout": "5000",
 }

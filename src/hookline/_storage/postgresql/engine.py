@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hookline._storage.quiet import quiet
 
-PLANS = {
+INDEXED = {
     # Nothing here may read a whole table: there are indexes for everything that is asked. The
     # planner would, for an endpoint of which it knows nothing, in a queue of any length.
     "enable_seqscan": "off",
@@ -21,7 +21,7 @@ def create_engine(url: sa.URL) -> AsyncEngine:
     url = url.set(drivername="postgresql+asyncpg", query=query)
     return create_async_engine(
         url,
-        connect_args={"server_settings": PLANS},
+        connect_args={"server_settings": INDEXED},
         hide_parameters=True,
         logging_name=quiet(),
         pool_pre_ping=True,

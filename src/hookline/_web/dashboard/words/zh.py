@@ -4,6 +4,9 @@
 from collections.abc import Mapping
 
 ZH: Mapping[str, str] = {
+    "{first}, {last}": "{first}、{last}",
+    "{first} and {last}": "{first} 和 {last}",
+    "{first} or {last}": "{first} 或 {last}",
     "Applications": "应用",
     "Customers whose endpoints get webhooks, each apart from the others.": "接收 webhook 的客户，彼此隔离。",
     "Find an application": "查找应用",

@@ -17,7 +17,6 @@ ERRORS: Mapping[str, str] = {
     "{name}: {count}, at most {most}": "{name}：有 {count} 个，最多 {most} 个",
     "{name}: expected Name: value, got {got!r}": "{name}：应写成 Name: value，收到的是 {got!r}",
     "{name}: {got!r} has no value yet; type one": "{name}：{got!r} 还没有值，请填写",
-    "{text} or {other}": "{text} 或 {other}",
     "did you mean {hint}?": "您是想写 {hint} 吗？",
     # URLs
     "url: expected text, got {got}": "url：应为文本，收到的是 {got}",

@@ -43,8 +43,6 @@ FINDINGS: Mapping[str, str] = {
     "{count:,} worker": "{count:,} 个工作进程",
     "{count:,} workers": "{count:,} 个工作进程",
     "and {count:,} more": "另有 {count:,} 个",
-    "{names}, {name}": "{names}、{name}",
-    "{names} and {name}": "{names} 和 {name}",
     "{what}; {more}": "{what}；{more}",
     # the database out of reach
     "nothing else can be checked before; the address is HOOKLINE_DATABASE or --database": "在此之前无法检查其他项；地址由 HOOKLINE_DATABASE 或 --database 指定",

@@ -7,7 +7,6 @@ SIGNATURES: Mapping[str, str] = {
     # How sentences are put together
     "{first}; and {second}": "{first}；另外，{second}",
     "{first}; {second}": "{first}；{second}",
-    "{first} and {last}": "{first} 和 {last}",
     "{number} d": "{number} 天",
     "{number} h": "{number} 小时",
     "{number} min": "{number} 分钟",
